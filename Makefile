@@ -1,0 +1,103 @@
+# portmap: `make` builds, `make check` tests, `make install` installs.
+# CFLAGS, CPPFLAGS and LDFLAGS are the builder's; ours come before them.
+
+VERSION = 1.0
+
+PREFIX ?= /usr/local
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR ?= $(PREFIX)/share/man
+RPCUSER ?= daemon
+PKGCONF ?= pkg-config
+CFLAGS ?= -O2 -g
+
+BUILD := build
+HARDEN := -fstack-protector-strong -fstack-clash-protection \
+    -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+HARDEN_LD := -Wl,-z,relro,-z,now,-z,noexecstack
+ifdef SAN
+BUILD := build-san
+HARDEN := -fsanitize=address,undefined -fno-sanitize-recover=all \
+    -fno-omit-frame-pointer
+HARDEN_LD := -fsanitize=address,undefined
+endif
+
+PM_CPPFLAGS := -D_GNU_SOURCE -Isrc -DVERSION='"$(VERSION)"' \
+    -DRPCUSER='"$(RPCUSER)"' \
+    $(patsubst -I%,-isystem %,$(shell $(PKGCONF) --cflags libtirpc))
+PM_CFLAGS := -std=c11 -MMD -MP -fPIE -Wall -Wextra -Wshadow -Wvla -Wundef \
+    -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual \
+    -Wwrite-strings -Wformat=2
+LIBS := $(shell $(PKGCONF) --libs libtirpc)
+
+COMPILE = $(CC) $(PM_CPPFLAGS) $(PM_CFLAGS) $(HARDEN) $(CPPFLAGS) $(CFLAGS)
+LINK = $(CC) -pie $(HARDEN_LD) $(CFLAGS) $(LDFLAGS)
+
+MODULES := $(filter-out portmap,$(patsubst src/%.c,%,$(wildcard src/*.c)))
+OBJS := $(MODULES:%=$(BUILD)/%.o)
+PROGRAMS := portmap
+MAN8 := portmap.8
+
+all: $(PROGRAMS:%=$(BUILD)/%)
+
+$(BUILD)/portmap: $(BUILD)/portmap.o $(OBJS)
+	$(LINK) -o $@ $^ $(LIBS)
+
+$(BUILD)/%.o: src/%.c Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) -c -o $@ $<
+
+# Tests.  tests/README says how to run a part of them.
+
+UNITS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+# calls that the unit tests make fail: tests/unit/wrap.h
+WRAPPED := malloc calloc realloc setgroups setresgid setresuid prctl syscall \
+    recv sendto socket getifaddrs
+PEERS := build/peers
+
+$(BUILD)/unit/%.o: tests/unit/%.c Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) -Itests/unit -c -o $@ $<
+
+$(BUILD)/unit/test_%: $(BUILD)/unit/test_%.o $(BUILD)/unit/wrap.o $(OBJS)
+	$(LINK) $(WRAPPED:%=-Wl,--wrap=%) -o $@ $^ -lcmocka $(LIBS)
+
+.SECONDARY: $(UNITS:%=%.o) $(BUILD)/unit/wrap.o
+
+$(PEERS)/%: tests/peers/%.c
+	@mkdir -p $(@D)
+	$(CC) $(PM_CPPFLAGS) -O1 -o $@ $< $(LIBS)
+
+$(PEERS)/.unpacked: tests/get-peers
+	tests/get-peers $(PEERS) rpcbind nfs-common
+	touch $@
+
+unit: $(UNITS)
+	@for test in $^; do echo $$test; $$test || exit 1; done
+
+check: all $(UNITS) $(PEERS)/.unpacked $(PEERS)/server $(PEERS)/find
+	tests/run $(BUILD) $(TESTS)
+
+demo: all $(PEERS)/.unpacked $(PEERS)/server $(PEERS)/find
+	tests/demo
+
+FORMATTED := $(wildcard src/*.[ch] tests/*/*.[ch])
+format-check:
+	clang-format --dry-run -Werror $(FORMATTED)
+
+# Installation.
+
+install: all
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8
+	install -m 755 $(PROGRAMS:%=$(BUILD)/%) $(DESTDIR)$(SBINDIR)
+	install -m 644 $(MAN8:%=man/%) $(DESTDIR)$(MANDIR)/man8
+
+uninstall:
+	rm -f $(PROGRAMS:%=$(DESTDIR)$(SBINDIR)/%)
+	rm -f $(MAN8:%=$(DESTDIR)$(MANDIR)/man8/%)
+
+clean:
+	rm -rf build build-san
+
+-include $(wildcard $(BUILD)/*.d $(BUILD)/*/*.d)
+
+.PHONY: all unit check demo format-check install uninstall clean

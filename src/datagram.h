@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef DATAGRAM_H
+#define DATAGRAM_H
+
+#include <stddef.h>
+
+#include <rpc/rpc.h>
+
+#include "nets.h"
+
+/*
+ * The datagram transport.  Datagrams are read many at a time, and the answers
+ * sent many at a time.
+ */
+
+/*
+ * Serve a UDP socket with IP_PKTINFO set.  Strangers that are not in `guests`
+ * get no answer; NULL: everybody may ask.  The transport, to be handed to
+ * svc_reg(), or NULL when out of memory.
+ */
+SVCXPRT *datagram_serve(int fd, const struct nets *guests);
+
+/* Stop serving them all and close their sockets. */
+void datagram_close_all(void);
+
+#endif

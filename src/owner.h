@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef OWNER_H
+#define OWNER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "pmap.h"
+
+/*
+ * Who is bound to a port of this network namespace, from the kernel's socket
+ * tables (sock_diag(7)).  Sockets that IPv4 callers reach count: IPv4, and
+ * IPv6 ones that are not IPv6 only; the kernel's own too.  For TCP these are
+ * the listening ones and those bound without listening yet (which kernels
+ * before 6.8 do not show).
+ */
+
+/* Open the socket to ask by: 0, or -1 with errno; then nothing is known. */
+int owner_open(void);
+void owner_close(void);
+
+/* Is anything bound to this port?  `prot` is IPPROTO_TCP or IPPROTO_UDP. */
+enum bound owner_bound(uint32_t prot, uint32_t port);
+
+/* Is a socket of `uid` known to be bound to this port? */
+bool owner_holds(uint32_t prot, uint32_t port, uid_t uid);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "pmap.h"
+
+const char *const pmap_procs[6] = {
+    "null", "set", "unset", "getport", "dump", "callit"};
+
+const char *const pmap_doors[DOORS] = {"network", "loopback", "local"};
+
+const char *const pmap_whys[WHYS] = {
+    [WHY_GRANTED] = "granted",
+    [WHY_SAME] = "same",
+    [WHY_DOOR] = "door",
+    [WHY_SELF] = "self",
+    [WHY_RANGE] = "range",
+    [WHY_RESERVED] = "reserved",
+    [WHY_PROGRAM] = "program",
+    [WHY_OWNER] = "owner",
+    [WHY_BOUND] = "bound",
+    [WHY_QUOTA] = "quota",
+    [WHY_MEMORY] = "memory",
+};

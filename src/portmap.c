@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * main(): options, and the order in which the daemon comes up.  What needs
+ * privileges stands above priv_drop(), what serves strangers below it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <arpa/inet.h>
+
+#include "crowd.h"
+#include "daemon.h"
+#include "datagram.h"
+#include "door.h"
+#include "links.h"
+#include "listener.h"
+#include "log.h"
+#include "loop.h"
+#include "nets.h"
+#include "owner.h"
+#include "priv.h"
+#include "service.h"
+#include "stream.h"
+#include "table.h"
+
+#ifndef VERSION
+#define VERSION "unknown"
+#endif
+#ifndef RPCUSER
+#define RPCUSER "daemon"
+#endif
+#define RUN_DIR "/run/portmap"
+
+struct options {
+	bool foreground;
+	bool verbose;
+	bool loopback;
+	struct door_plan plan;
+	struct nets guests;
+	const char *user;
+	const char *group;
+};
+
+static struct table *table;
+static int stopped_by;
+
+static void __attribute__((noreturn)) usage(const char *problem, int option)
+{
+	fprintf(stderr, "portmap: %s -%c: `portmap -h` lists the options\n",
+	    problem, option);
+	exit(2);
+}
+
+static void __attribute__((noreturn)) help(void)
+{
+	printf("usage: portmap [-dflvVh] [-a NET/LEN] [-g GROUP] [-i ADDR] "
+	       "[-p PORT] [-u USER]\n"
+	       "  -a NET/LEN  answer only this network (repeatable)\n"
+	       "  -d          the same as -f -v\n"
+	       "  -f          stay in the foreground, log to stderr\n"
+	       "  -g GROUP    become this group (default: the user's)\n"
+	       "  -i ADDR     listen on this address and 127.0.0.1 only "
+	       "(repeatable)\n"
+	       "  -l          listen on 127.0.0.1 and the local socket only\n"
+	       "  -p PORT     listen on this port instead of 111\n"
+	       "  -u USER     become this user (default: " RPCUSER ")\n"
+	       "  -v          log each call\n"
+	       "  -V          print the version\n"
+	       "  -h          print this\n"
+	       "portmap(8) has the rest.\n");
+	exit(0);
+}
+
+static in_port_t
+parse_port(const char *text)
+{
+	char *end;
+	unsigned long port = strtoul(text, &end, 10);
+
+	if (text[0] < '0' || text[0] > '9' || *end != '\0' || port == 0 ||
+	    port > PORT_MAX)
+		usage("a port is a number from 1 to 65535, in option", 'p');
+	return ((in_port_t)port);
+}
+
+static void
+add_address(struct door_plan *plan, const char *text)
+{
+	if (plan->addrs_count == DOOR_ADDRS_MAX)
+		log_fatal("more than %d addresses: leave out -i to listen on "
+			  "all",
+		    DOOR_ADDRS_MAX);
+	if (inet_pton(AF_INET, text, &plan->addrs[plan->addrs_count]) != 1)
+		log_fatal(
+		    "-i %s: not an IPv4 address: write it as 192.0.2.1", text);
+	plan->addrs_count++;
+}
+
+static void
+add_guests(struct nets *guests, const char *text)
+{
+	struct net net;
+	const char *problem = nets_parse(text, &net);
+
+	if (problem != NULL)
+		log_fatal("-a %s: %s: write it as 192.0.2.0/24", text, problem);
+	if (nets_add(guests, &net) == -1)
+		log_fatal("out of memory");
+}
+
+static void
+parse(int argc, char *argv[], struct options *o)
+{
+	int c;
+
+	opterr = 0;
+	while ((c = getopt(argc, argv, ":a:dfg:hi:lp:u:vV")) != -1) {
+		switch (c) {
+		case 'a':
+			add_guests(&o->guests, optarg);
+			break;
+		case 'd':
+			o->foreground = o->verbose = true;
+			break;
+		case 'f':
+			o->foreground = true;
+			break;
+		case 'g':
+			o->group = optarg;
+			break;
+		case 'h':
+			help();
+		case 'i':
+			add_address(&o->plan, optarg);
+			break;
+		case 'l':
+			o->loopback = true;
+			break;
+		case 'p':
+			o->plan.port = parse_port(optarg);
+			break;
+		case 'u':
+			o->user = optarg;
+			break;
+		case 'v':
+			o->verbose = true;
+			break;
+		case 'V':
+			printf("portmap %s\n", VERSION);
+			exit(0);
+		case ':':
+			usage("an argument is missing after", optopt);
+		default:
+			usage("there is no option", optopt);
+		}
+	}
+	if (optind < argc)
+		usage("nothing but options can be given, not", argv[optind][0]);
+	if (o->loopback && o->plan.addrs_count > 0)
+		usage("-l listens on no address but 127.0.0.1: leave it out, "
+		      "or",
+		    'i');
+	o->plan.anywhere = !o->loopback && o->plan.addrs_count == 0;
+}
+
+/* What we open must not become somebody's standard output. */
+static void
+reserve_stdio(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= 2);
+	if (fd > 2)
+		close(fd);
+}
+
+static void
+on_signal(int sig)
+{
+	switch (sig) {
+	case SIGUSR1:
+		log_set_verbose(!log_verbose());
+		log_verbosity();
+		break;
+	case SIGUSR2:
+		log_stats(table_count(table), crowd_count());
+		break;
+	case SIGHUP:
+		break;
+	default:
+		stopped_by = sig;
+		loop_stop();
+	}
+}
+
+static int64_t
+tick(int64_t now)
+{
+	int64_t next = INT64_MAX,
+		due[] = {log_tick(now), stream_tick(now), listener_tick(now)};
+
+	for (size_t i = 0; i < sizeof(due) / sizeof(*due); i++)
+		if (due[i] < next)
+			next = due[i];
+	return (next);
+}
+
+/* The run directory of an instance: the usual port has the usual name. */
+static const char *
+run_dir(in_port_t port)
+{
+	static char dir[64];
+
+	snprintf(dir, sizeof(dir), port == PMAP_PORT ? "%s" : "%s.%u", RUN_DIR,
+	    (unsigned)port);
+	return (dir);
+}
+
+/* Hand the sockets to their transports; one of them stands for all. */
+static SVCXPRT *
+serve(const struct doors *doors, const struct nets *guests)
+{
+	SVCXPRT *xprt = NULL;
+
+	for (size_t i = 0; i < doors->count; i++) {
+		const struct door_socket *s = &doors->sockets[i];
+
+		if (s->kind != DOOR_DATAGRAM)
+			listener_serve(s->fd, s->kind, guests);
+		else if ((xprt = datagram_serve(s->fd, guests)) == NULL)
+			log_fatal("out of memory");
+	}
+	return (xprt);
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct options o = {.user = RPCUSER, .plan = {.port = PMAP_PORT}};
+	struct doors doors = {.count = 0};
+	struct identity id;
+	const char *by_default = o.user;
+	SVCXPRT *xprt;
+	uint64_t seed;
+
+	reserve_stdio();
+	umask(022);
+	parse(argc, argv, &o);
+	log_open(o.foreground);
+	log_set_verbose(o.verbose);
+	id = priv_identity(o.user, o.group, o.user == by_default);
+	crowd_limits(priv_limits());
+	if (!o.foreground)
+		daemon_start();
+
+	daemon_lock(run_dir(o.plan.port));
+	door_open(&o.plan, &doors);
+	if (owner_open() == -1)
+		log_warning("cannot ask who is bound to a port: %s: entries of "
+			    "dead servers stay",
+		    strerror(errno));
+	if (links_open() == -1)
+		log_warning(
+		    "cannot read the interfaces: %s: -a knows only what "
+		    "it names",
+		    strerror(errno));
+	priv_drop(&id);
+
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed) ||
+	    (table = table_new(seed)) == NULL)
+		log_fatal("out of memory");
+	xprt = serve(&doors, o.guests.count > 0 ? &o.guests : NULL);
+	if (service_start(xprt, table, o.plan.port) == -1 ||
+	    loop_signals(on_signal) == -1)
+		log_fatal("cannot start: %s", strerror(errno));
+	daemon_ready();
+	log_ready(o.plan.port, id.name, table_count(table));
+	loop_run(tick);
+
+	log_stopped(stopped_by, table_count(table));
+	daemon_unlock();
+	listener_close_all();
+	stream_close_all();
+	datagram_close_all();
+	service_stop();
+	owner_close();
+	links_close();
+	table_free(table);
+	free(o.guests.net);
+	return (0);
+}

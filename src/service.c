@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The way of a call, once its transport has received it whole and libtirpc
+ * has found its program and version:
+ *
+ *	door's verdict	before a byte of the body is decoded
+ *	decode		into a struct of fixed size
+ *	policy		may this peer do it to this entry?
+ *	table		do it
+ *	answer
+ *
+ * libtirpc's callback has no place for a pointer of ours, so what a call
+ * works on is static here: there is one table in the process.
+ */
+#include "service.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <rpc/pmap_prot.h>
+#include <rpc/rpcb_prot.h>
+
+#include "door.h"
+#include "log.h"
+#include "owner.h"
+#include "policy.h"
+#include "stats.h"
+#include "transport.h"
+#include "wire.h"
+
+static struct table *table;
+
+/* DUMP's answer, encoded once and kept until the table changes. */
+static struct wire_dump dump;
+static uint64_t dump_generation;
+
+static const uint32_t prots[] = {IPPROTO_TCP, IPPROTO_UDP};
+
+enum {
+	OWN_ENTRIES = 2 /* the mapper's own, first in every DUMP */
+};
+
+/*
+ * What SET and UNSET of both versions come to.
+ */
+
+static uid_t
+who_is(const struct peer *peer)
+{
+	return (policy_who(peer, door_privileged()));
+}
+
+/* Gather what policy_set() judges by; the kernel is asked only if it must. */
+static void
+gather(uid_t who, const struct mapping *want, struct facts *f)
+{
+	*f = (struct facts){
+	    .same = table_get(table, want->prog, want->vers, want->prot),
+	    .program_of_root = table_has_root(table, want->prog),
+	    .all = table_count(table) - OWN_ENTRIES,
+	    .others = table_count_others(table),
+	    .own = table_count_owner(table, who),
+	};
+	if (f->same != NULL &&
+	    (f->same->port != want->port || f->same->owner != who))
+		f->bound = owner_bound(f->same->prot, f->same->port);
+	if (who != OWNER_ROOT && who != OWNER_NONE &&
+	    policy_reserved(want->port))
+		f->holder = owner_holds(want->prot, want->port, who);
+}
+
+static bool
+set(const struct peer *peer, struct mapping *want)
+{
+	struct facts facts;
+	enum why why;
+
+	want->owner = who_is(peer);
+	gather(want->owner, want, &facts);
+	why = policy_set(want->owner, want, &facts);
+	if (why == WHY_GRANTED && facts.same != NULL)
+		log_replaced(facts.same, want);
+	if (why == WHY_GRANTED && table_put(table, want) == -1)
+		why = WHY_MEMORY;
+	if (why > WHY_SAME)
+		log_refused(peer, PMAPPROC_SET, want, why);
+	return (why <= WHY_SAME);
+}
+
+/*
+ * Remove every protocol of a version, or the one that `only` says if it is
+ * not 0: all or nothing.
+ */
+static bool
+unset(const struct peer *peer, uint32_t prog, uint32_t vers, uint32_t only)
+{
+	struct mapping asked = {.prog = prog, .vers = vers, .prot = only};
+	enum why why = prog == PMAP_PROG ? WHY_SELF : WHY_GRANTED;
+	uid_t who = who_is(peer);
+
+	for (size_t i = 0; i < 2 && why == WHY_GRANTED; i++) {
+		const struct mapping *m =
+		    table_get(table, prog, vers, prots[i]);
+
+		if (m != NULL && (only == 0 || only == prots[i]))
+			why = policy_unset(who, m);
+	}
+	if (why != WHY_GRANTED) {
+		log_refused(peer, PMAPPROC_UNSET, &asked, why);
+		return (false);
+	}
+	for (size_t i = 0; i < 2; i++)
+		if (only == 0 || only == prots[i])
+			table_remove(table, prog, vers, prots[i]);
+	return (true);
+}
+
+/*
+ * The procedures of version 2, RFC 1833 section 3.2.
+ */
+
+static bool
+get_args(
+    SVCXPRT *xprt, bool_t (*decode)(XDR *, struct mapping *), struct mapping *m)
+{
+	if (svc_getargs(xprt, (xdrproc_t)decode, m))
+		return (true);
+	svcerr_decode(xprt);
+	log_dropped(&transport_call(xprt)->peer, "arguments");
+	return (false);
+}
+
+static void
+answer_bool(SVCXPRT *xprt, bool yes)
+{
+	bool_t result = yes;
+
+	svc_sendreply(xprt, (xdrproc_t)xdr_bool, &result);
+}
+
+static void
+proc_null(SVCXPRT *xprt, const struct call *call)
+{
+	static const struct mapping none;
+
+	svc_sendreply(xprt, (xdrproc_t)wire_void, NULL);
+	log_call(&call->peer, PMAPPROC_NULL, &none, 0);
+}
+
+static void
+proc_set(SVCXPRT *xprt, const struct call *call)
+{
+	struct mapping m = {0};
+	bool yes;
+
+	if (!get_args(xprt, wire_mapping, &m))
+		return;
+	yes = set(&call->peer, &m);
+	answer_bool(xprt, yes);
+	log_call(&call->peer, PMAPPROC_SET, &m, yes);
+}
+
+static void
+proc_unset(SVCXPRT *xprt, const struct call *call)
+{
+	struct mapping m = {0};
+	bool yes;
+
+	if (!get_args(xprt, wire_mapping, &m))
+		return;
+	yes = unset(&call->peer, m.prog, m.vers, 0);
+	answer_bool(xprt, yes);
+	log_call(&call->peer, PMAPPROC_UNSET, &m, yes);
+}
+
+static void
+proc_getport(SVCXPRT *xprt, const struct call *call)
+{
+	const struct mapping *found;
+	struct mapping m = {0};
+	uint32_t port;
+
+	if (!get_args(xprt, wire_mapping, &m))
+		return;
+	found = table_find(table, m.prog, m.vers, m.prot);
+	port = found == NULL ? 0 : found->port;
+	/* to a broadcast only those answer who know */
+	if (!call->broadcast || port != 0)
+		svc_sendreply(xprt, (xdrproc_t)xdr_u_int32_t, &port);
+	log_call(&call->peer, PMAPPROC_GETPORT, &m, port);
+}
+
+/* Encode the table anew if it has changed: 0, or -1 when out of memory. */
+static int
+encode_dump(void)
+{
+	uint64_t generation = table_generation(table);
+
+	if (dump.len > 0 && dump_generation == generation)
+		return (0);
+	if (wire_dump_start(&dump, table_count(table)) == -1)
+		return (-1);
+	for (const struct mapping *m = table_first(table); m != NULL;
+	     m = table_next(m))
+		wire_dump_add(&dump, m);
+	wire_dump_end(&dump);
+	dump_generation = generation;
+	return (0);
+}
+
+static void
+proc_dump(SVCXPRT *xprt, const struct call *call)
+{
+	static const struct mapping none;
+
+	if (encode_dump() == -1) {
+		svcerr_systemerr(xprt);
+		log_trouble("dump", ENOMEM);
+		return;
+	}
+	svc_sendreply(xprt, (xdrproc_t)wire_dump, &dump);
+	log_call(
+	    &call->peer, PMAPPROC_DUMP, &none, (uint32_t)table_count(table));
+}
+
+static const struct procedure {
+	void (*run)(SVCXPRT *, const struct call *);
+	bool changes;   /* the table: not at every door */
+	bool broadcast; /* may be answered when it was not for us alone */
+} procedures[] = {
+    [PMAPPROC_NULL] = {proc_null, false, false},
+    [PMAPPROC_SET] = {proc_set, true, false},
+    [PMAPPROC_UNSET] = {proc_unset, true, false},
+    [PMAPPROC_GETPORT] = {proc_getport, false, true},
+    [PMAPPROC_DUMP] = {proc_dump, false, false},
+};
+
+static void
+dispatch(struct svc_req *request, SVCXPRT *xprt)
+{
+	const struct call *call = transport_call(xprt);
+	const struct procedure *procedure;
+	struct mapping none = {0};
+
+	if (request->rq_proc >= sizeof(procedures) / sizeof(*procedures)) {
+		svcerr_noproc(xprt);
+		log_dropped(&call->peer, "procedure");
+		return;
+	}
+	procedure = &procedures[request->rq_proc];
+	stats.calls[call->peer.door][request->rq_proc]++;
+	if (call->broadcast && !procedure->broadcast)
+		return;
+	if (procedure->changes && policy_door(call->peer.door) != WHY_GRANTED) {
+		svcerr_weakauth(xprt);
+		log_refused(
+		    &call->peer, (uint32_t)request->rq_proc, &none, WHY_DOOR);
+		return;
+	}
+	procedure->run(xprt, call);
+}
+
+/*
+ * Version 3 at the local door, RFC 1833 section 2: what libtirpc's
+ * pmap_set(), svc_reg() and their like send.
+ */
+
+static bool
+set_rpcb(const struct peer *peer, const struct wire_rpcb *r, struct mapping *m)
+{
+	int32_t port;
+
+	switch (wire_netid(r->netid)) {
+	case NETID_TCP:
+		m->prot = IPPROTO_TCP;
+		break;
+	case NETID_UDP:
+		m->prot = IPPROTO_UDP;
+		break;
+	case NETID_OTHER:
+		/* nothing that we could store, and no reason to give up */
+		return (r->prog != PMAP_PROG);
+	case NETID_ANY:
+	case NETID_UNKNOWN:
+		return (false);
+	}
+	if ((port = wire_uaddr(r->addr)) == -1)
+		return (false);
+	m->port = (uint32_t)port;
+	return (set(peer, m));
+}
+
+static bool
+unset_rpcb(const struct peer *peer, const struct wire_rpcb *r)
+{
+	switch (wire_netid(r->netid)) {
+	case NETID_ANY:
+		return (unset(peer, r->prog, r->vers, 0));
+	case NETID_TCP:
+		return (unset(peer, r->prog, r->vers, IPPROTO_TCP));
+	case NETID_UDP:
+		return (unset(peer, r->prog, r->vers, IPPROTO_UDP));
+	case NETID_OTHER:
+		return (r->prog != PMAP_PROG);
+	case NETID_UNKNOWN:
+		break;
+	}
+	return (false);
+}
+
+static void
+dispatch_rpcb(struct svc_req *request, SVCXPRT *xprt)
+{
+	const struct call *call = transport_call(xprt);
+	struct wire_rpcb r;
+	struct mapping m;
+	bool yes;
+
+	if (request->rq_proc == NULLPROC) {
+		proc_null(xprt, call);
+		return;
+	}
+	if (request->rq_proc != RPCBPROC_SET &&
+	    request->rq_proc != RPCBPROC_UNSET) {
+		/* `rpcinfo` falls back to version 2 on this, and only this */
+		svcerr_progvers(xprt, PMAPVERS, PMAPVERS);
+		log_dropped(&call->peer, "version");
+		return;
+	}
+	if (!svc_getargs(xprt, (xdrproc_t)wire_rpcb, &r)) {
+		svcerr_decode(xprt);
+		log_dropped(&call->peer, "arguments");
+		return;
+	}
+	/* the numbers of these procedures are those of version 2 */
+	stats.calls[call->peer.door][request->rq_proc]++;
+	m = (struct mapping){.prog = r.prog, .vers = r.vers};
+	yes = request->rq_proc == RPCBPROC_SET ? set_rpcb(&call->peer, &r, &m)
+					       : unset_rpcb(&call->peer, &r);
+	answer_bool(xprt, yes);
+	log_call(&call->peer, (uint32_t)request->rq_proc, &m, yes);
+}
+
+int
+service_start(SVCXPRT *xprt, struct table *t, in_port_t port)
+{
+	table = t;
+	for (size_t i = 0; i < OWN_ENTRIES; i++) {
+		const struct mapping own = {.prog = PMAP_PROG,
+		    .vers = PMAPVERS,
+		    .prot = prots[i],
+		    .port = port,
+		    .owner = OWNER_ROOT};
+
+		if (table_put(table, &own) == -1)
+			return (-1);
+	}
+	return (svc_reg(xprt, PMAPPROG, PMAPVERS, dispatch, NULL) &&
+			svc_reg(xprt, PMAPPROG, RPCBVERS, dispatch_rpcb, NULL)
+		    ? 0
+		    : -1);
+}
+
+/*
+ * libtirpc keeps our dispatchers: svc_unreg() would try to tell the port
+ * mapper, and wait for us to answer.
+ */
+void
+service_stop(void)
+{
+	free(dump.bytes);
+	dump = (struct wire_dump){0};
+}

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-2-Clause
+import os
+
+import pytest
+
+import lab
+
+
+def pytest_sessionstart(session):
+    if os.geteuid() != 0:
+        pytest.exit("the black-box tests make namespaces: run them by "
+                    "`make check`, which asks for root", 3)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    setattr(item, f"outcome_{call.when}", outcome.get_result())
+
+
+@pytest.fixture
+def make_host():
+    hosts = []
+
+    def make():
+        hosts.append(lab.Host())
+        return hosts[-1]
+    yield make
+    for host in hosts:
+        host.close()
+
+
+@pytest.fixture
+def host(make_host):
+    return make_host()
+
+
+@pytest.fixture
+def start(tmp_path, request):
+    """start(host, option...): the daemon, ready; stopped and judged at the
+    end of the test."""
+    daemons = []
+
+    def begin(host, *args, ready=True, **kw):
+        daemon = lab.Portmap(host, *args, log_dir=tmp_path, **kw)
+        daemons.append(daemon)
+        return daemon.wait_ready() if ready else daemon
+    yield begin
+    failed = getattr(request.node, "outcome_call", None)
+    failed = failed is not None and failed.failed
+    for daemon in daemons:
+        if failed:
+            if daemon.process.poll() is None:
+                daemon.kill()
+            print("\n".join(daemon.lines()))
+        elif daemon.process.returncode is None:
+            daemon.stop()
+
+
+@pytest.fixture
+def daemon(host, start):
+    return start(host)
+
+
+@pytest.fixture
+def neighbours(make_host):
+    """Two hosts with a cable between them: 192.168.77.1 and .2."""
+    a, b = make_host(), make_host()
+    lab.connect_hosts(a, b)
+    return a, b

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Hosts to test in, each with namespaces of its own (tests/sandbox), and the
+daemon under test."""
+import contextlib
+import ctypes
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import rpc
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = ROOT / os.environ.get("BUILD", "build")
+SANITIZED = BUILD.name == "build-san"
+PEERS = ROOT / "build" / "peers"
+PORTMAP = str(BUILD / "portmap")
+NOBODY = 65534
+CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _setns(fd, kind):
+    if _libc.setns(fd, kind) != 0:
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+def until(condition, seconds=10, what="condition"):
+    """Wait for something to become true, and fail when it does not."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"{what} did not come true"
+        time.sleep(0.005)
+
+
+@contextlib.contextmanager
+def as_uid(uid):
+    """What is connected in here is connected by that uid."""
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+class Host:
+    def __init__(self):
+        self._holder = subprocess.Popen(
+            [ROOT / "tests/sandbox", "sh", "-c", "echo $$; exec cat"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.pid = int(self._holder.stdout.readline())
+        proc = f"/proc/{self.pid}"
+        self._net = os.open(f"{proc}/ns/net", os.O_RDONLY)
+        self._mnt = os.open(f"{proc}/ns/mnt", os.O_RDONLY)
+        self._root = os.open(f"{proc}/root", os.O_RDONLY)
+        self._home = os.open("/proc/self/ns/net", os.O_RDONLY)
+
+    def close(self):
+        self._holder.stdin.close()
+        self._holder.wait(10)
+        self._holder.stdout.close()
+        for fd in (self._net, self._mnt, self._root, self._home):
+            os.close(fd)
+
+    def enter(self):
+        _setns(self._net, CLONE_NEWNET)
+        _setns(self._mnt, CLONE_NEWNS)
+        os.fchdir(self._root)
+        os.chroot(".")
+
+    def popen(self, args, uid=None, gid=None, before=None, **kw):
+        def prepare():
+            self.enter()
+            if before:
+                before()
+            if uid is not None:
+                os.setgroups([])
+                os.setresgid(*[uid if gid is None else gid] * 3)
+                os.setresuid(uid, uid, uid)
+        env = dict(os.environ, PATH=f"{PEERS}/usr/sbin:{PEERS}/usr/bin:"
+                   f"{PEERS}/sbin:{os.environ['PATH']}:/usr/sbin:/sbin")
+        return subprocess.Popen([str(a) for a in args], preexec_fn=prepare,
+                                env=env, cwd="/", **kw)
+
+    def run(self, args, check=True, timeout=60, input=None, **kw):
+        """Run to the end; stdout and stderr together as text."""
+        with self.popen(args, stdout=subprocess.PIPE,
+                        stderr=subprocess.STDOUT, text=True,
+                        stdin=subprocess.PIPE if input is not None
+                        else subprocess.DEVNULL, **kw) as p:
+            try:
+                out, _ = p.communicate(input, timeout)
+            except subprocess.TimeoutExpired:
+                p.kill()
+                out, _ = p.communicate()
+                raise AssertionError(f"{args} did not end: {out}") from None
+        if check:
+            assert p.returncode == 0, f"{args}: {p.returncode}: {out}"
+            return out
+        return p.returncode, out
+
+    def path(self, path):
+        return pathlib.Path(f"/proc/{self.pid}/root{path}")
+
+    @contextlib.contextmanager
+    def net(self):
+        """Sockets made in here are this host's."""
+        _setns(self._net, CLONE_NEWNET)
+        try:
+            yield
+        finally:
+            _setns(self._home, CLONE_NEWNET)
+
+    def socket(self, family, kind, bind=None, connect=None, uid=0,
+               proto=0):
+        with self.net(), as_uid(uid):
+            sock = socket.socket(family, kind, proto)
+            sock.settimeout(5)
+            try:
+                if bind is not None:
+                    sock.bind(bind)
+                if connect is not None:
+                    sock.connect(connect)
+            except BaseException:
+                sock.close()
+                raise
+        return sock
+
+    def sysctl(self, name, value):
+        self.run(["sh", "-c",
+                  f"echo {value} > /proc/sys/{name.replace('.', '/')}"])
+
+    # the doors, as clients
+
+    def udp(self, to="127.0.0.1", port=111, source=None, sport=0):
+        bind = (source or "0.0.0.0", sport) if source or sport else None
+        return rpc.Client(self.socket(socket.AF_INET, socket.SOCK_DGRAM, bind,
+                                      (to, port)))
+
+    def tcp(self, to="127.0.0.1", port=111, source=None, sport=0):
+        bind = (source or "0.0.0.0", sport) if source or sport else None
+        return rpc.Client(self.socket(socket.AF_INET, socket.SOCK_STREAM, bind,
+                                      (to, port)))
+
+    def local(self, uid=0):
+        return rpc.Client(self.socket(
+            socket.AF_UNIX, socket.SOCK_STREAM,
+            connect="\0/run/rpcbind.sock", uid=uid))
+
+    def root_udp(self, **kw):
+        """From a privileged source port."""
+        for sport in range(700, 1023):
+            try:
+                return self.udp(sport=sport, **kw)
+            except OSError:
+                continue
+        raise AssertionError("no privileged port is free")
+
+    def bound(self, kind, port=0, addr="0.0.0.0", uid=0):
+        """A socket that is bound to a port, as a server's would be."""
+        sock = self.socket(socket.AF_INET, kind, uid=uid)
+        sock.bind((addr, port))
+        if kind == socket.SOCK_STREAM:
+            sock.listen()
+        return sock
+
+
+def connect_hosts(a, b, net="192.168.77", names=("veth0", "veth0")):
+    """A cable between two hosts, .1 and .2 of a /24."""
+    subprocess.run(["ip", "link", "add", names[0], "netns", str(a.pid), "type",
+                    "veth", "peer", "name", names[1], "netns", str(b.pid)],
+                   check=True)
+    for host, name, last in ((a, names[0], 1), (b, names[1], 2)):
+        host.run(["ip", "addr", "add", f"{net}.{last}/24", "brd", "+", "dev",
+                  name])
+        host.run(["ip", "link", "set", name, "up"])
+        host.sysctl(f"net.ipv6.conf.{name}.disable_ipv6", 1)
+
+
+class Portmap:
+    """The daemon in the foreground, watched: it must end with status 0 and
+    say nothing that the test did not expect."""
+
+    def __init__(self, host, *args, foreground=True, log_dir=None, **kw):
+        self.host = host
+        self.log = log_dir / f"portmap-{id(self)}.log"
+        self._expected = [r"ready ", r"stopped "]
+        with open(self.log, "wb") as log:
+            self.process = host.popen(
+                [PORTMAP] + (["-f"] if foreground else []) + list(args),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, **kw)
+        self.pid = self.process.pid
+
+    def lines(self):
+        return self.log.read_text().splitlines()
+
+    def wait_ready(self):
+        def ready():
+            if self.process.poll() is not None:
+                raise AssertionError("\n".join(self.lines()))
+            return any(line.startswith("portmap: ready ")
+                       for line in self.lines())
+        until(ready, what="ready")
+        return self
+
+    def expect(self, *patterns):
+        """These lines may be in the log."""
+        self._expected += patterns
+
+    def expect_line(self, pattern):
+        """This line is in the log, or comes soon."""
+        self._expected.append(pattern)
+        return until(lambda: next((m for m in (
+            re.match(f"portmap: {pattern}", line) for line in self.lines())
+            if m), None), what=f"log line {pattern}")
+
+    def send(self, sig):
+        self.process.send_signal(sig)
+
+    def stop(self, sig=signal.SIGTERM):
+        if self.process.poll() is None:
+            self.process.send_signal(sig)
+        try:
+            status = self.process.wait(60 if SANITIZED else 10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise AssertionError("did not stop") from None
+        text = "\n".join(self.lines())
+        assert status == 0, f"exit status {status}: {text}"
+        unexpected = [line for line in self.lines() if not any(
+            re.match(f"portmap: {p}", line) for p in self._expected)]
+        assert not unexpected, unexpected
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(10)
+
+    # what the kernel says about it
+
+    def status(self):
+        text = pathlib.Path(f"/proc/{self.pid}/status").read_text()
+        return dict(line.split(":\t", 1) for line in text.splitlines()
+                    if ":\t" in line)
+
+    def rss(self):
+        """KiB"""
+        return int(self.status()["VmRSS"].split()[0])
+
+    def fds(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def cpu(self):
+        """Seconds of CPU used so far."""
+        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text() \
+            .rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

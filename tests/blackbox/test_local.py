@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The local door: the three procedures of version 3 that libtirpc sends."""
+import os
+import socket
+import stat
+
+import pytest
+
+import rpc
+from lab import NOBODY
+from rpc import TCP, UDP
+
+PROG = 300300
+
+
+@pytest.fixture
+def client(host, daemon):
+    daemon.expect(r"refused ", r"withheld ")
+    with host.local() as c:
+        yield c
+
+
+def test_null(client):
+    client.null(vers=3)
+
+
+@pytest.mark.parametrize("netid,prot", [("udp", UDP), ("tcp", TCP)])
+def test_set_becomes_a_version_2_mapping(client, netid, prot):
+    assert client.set3(PROG, 1, netid, rpc.uaddr(5001)) == 1
+    assert client.set3(PROG, 2, netid, rpc.uaddr(65535, "127.0.0.1")) == 1
+    assert client.dump()[2:] == [(PROG, 1, prot, 5001), (PROG, 2, prot, 65535)]
+
+
+@pytest.mark.parametrize("netid", ["udp6", "tcp6", "local", "unix", "rawip"])
+def test_netids_that_version_2_has_no_word_for(client, netid):
+    for addr in ("::.19.137", "/run/x.sock", "", "garbage"):
+        assert client.set3(PROG, 1, netid, addr) == 1
+    assert client.dump() == rpc.OWN
+    client.set(PROG, 1, UDP, 5001)
+    assert client.unset3(PROG, 1, netid) == 1
+    assert client.getport(PROG, 1, UDP) == 5001
+
+
+@pytest.mark.parametrize("netid", ["", "UDP", "udp ", "xyz", "udp4",
+                                   "x" * 255])
+def test_unknown_netid(client, netid):
+    assert client.set3(PROG, 1, netid, rpc.uaddr(5001)) == 0
+    if netid:
+        assert client.unset3(PROG, 1, netid) == 0
+    assert client.dump() == rpc.OWN
+
+
+@pytest.mark.parametrize("addr", [
+    "", "1", "0.0.0.0", "0.0.0.0.19", "0.0.0.0.19.", "0.0.0.0.19.137.",
+    "0.0.0.0.19.137.1", ".0.0.0.19.137", "0.0.0.0.19.256", "0.0.0.0.256.1",
+    "256.0.0.0.19.137", "0.0.0.0.19.-1", "0.0.0.0.+19.137", " 0.0.0.0.19.137",
+    "0.0.0.0.19.137 ", "0.0.0.0.019.137", "0.0.0.0.0x13.137", "0..0.0.19.137",
+    "0.0.0.0.19.4294967433", "a.b.c.d.e.f", "::.19.137", "0.0.0.0.0.0"])
+def test_addresses_that_do_not_parse(client, addr):
+    assert client.set3(PROG, 1, "udp", addr) == 0
+    assert client.dump() == rpc.OWN
+
+
+def test_unset_by_netid(client):
+    for netid in ("udp", "tcp"):
+        client.set3(PROG, 1, netid, rpc.uaddr(5001))
+    client.set(PROG, 2, UDP, 5002)
+    assert client.unset3(PROG, 1, "udp") == 1
+    assert client.dump()[2:] == [(PROG, 1, TCP, 5001), (PROG, 2, UDP, 5002)]
+    assert client.unset3(PROG, 1, "udp") == 1
+    client.set3(PROG, 1, "udp", rpc.uaddr(5001))
+    assert client.unset3(PROG, 1, "") == 1
+    assert client.dump()[2:] == [(PROG, 2, UDP, 5002)]
+
+
+def test_the_owner_string_is_not_believed(host, client):
+    with host.local(NOBODY) as c:
+        assert client.set3(PROG, 1, "udp", rpc.uaddr(5001), "nobody") == 1
+        for owner in ("superuser", "root", "0", "65534"):
+            assert c.unset3(PROG, 1, "udp") == 0
+            assert c.unset3(PROG, 1) == 0
+            assert c.set3(PROG, 2, "udp", rpc.uaddr(5001), owner) == 0
+            assert c.set3(PROG + 1, 1, "tcp", rpc.uaddr(1023), owner) == 0
+        assert c.set3(PROG + 1, 1, "tcp", rpc.uaddr(5001), "root") == 1
+        assert c.unset3(PROG + 1, 1, owner="root") == 1
+
+
+def test_the_mapper_itself(client):
+    for netid in ("udp", "tcp", "udp6", "local"):
+        assert client.set3(rpc.PMAP, 3, netid, rpc.uaddr(5001)) == 0
+        assert client.unset3(rpc.PMAP, 2, netid) == 0
+    assert client.unset3(rpc.PMAP, 2) == 0
+    assert client.dump() == rpc.OWN
+
+
+@pytest.mark.parametrize("proc", list(range(3, 14)) + [9999])
+def test_other_procedures_of_version_3(client, proc):
+    reply = client.call(proc, rpc.rpcb(PROG, 1, "udp", ""), vers=3)
+    assert (reply.stat, reply.low, reply.high) == (rpc.PROG_MISMATCH, 2, 2)
+
+
+@pytest.mark.parametrize("args", [
+    b"", rpc.words(PROG), rpc.words(PROG, 1), rpc.words(PROG, 1, 3),
+    rpc.words(PROG, 1) + rpc.string("udp"),
+    rpc.words(PROG, 1) + rpc.string("udp") + rpc.string(rpc.uaddr(5001)),
+    rpc.words(PROG, 1) + rpc.string("x" * 256) + rpc.string("") * 2,
+    rpc.words(PROG, 1) + rpc.string("udp") + rpc.string("1" * 256)
+    + rpc.string(""),
+    rpc.words(PROG, 1, 0xffffffff) + b"udp\0",
+    rpc.words(PROG, 1, 0x7ffffffc) + b"udp\0",
+    rpc.words(PROG, 1) + rpc.string(b"udp\0x") + rpc.string("") * 2])
+def test_bodies_that_do_not_decode(client, args):
+    for proc in (rpc.SET, rpc.UNSET):
+        reply = client.call(proc, args, vers=3)
+        assert (reply.kind, reply.stat) == ("accepted", rpc.GARBAGE)
+    assert client.dump() == rpc.OWN
+
+
+def test_both_names_of_the_socket(host, daemon):
+    path = host.path("/run/rpcbind.sock")
+    st = os.stat(path)
+    assert stat.S_ISSOCK(st.st_mode) and stat.S_IMODE(st.st_mode) == 0o666
+    script = ("import socket; s = socket.socket(socket.AF_UNIX); "
+              "s.connect('/run/rpcbind.sock')")
+    host.run(["/usr/bin/python3", "-c", script], uid=NOBODY)
+    for name in (str(path), "\0/run/rpcbind.sock"):
+        with rpc.Client(host.socket(socket.AF_UNIX, socket.SOCK_STREAM,
+                                    connect=name)) as c:
+            c.null(vers=3)

@@ -1,0 +1,477 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Options, start, readiness, privileges, signals, stop."""
+import os
+import pathlib
+import re
+import signal
+import socket
+import stat
+import subprocess
+import time
+
+import pytest
+
+import rpc
+from lab import BUILD, NOBODY, PORTMAP, SANITIZED, connect_hosts, until
+from rpc import TCP, UDP
+
+PROG = 300400
+
+
+@pytest.fixture
+def log_daemon(host):
+    """A syslog: what was sent to /dev/log."""
+    path = host.path("/dev/log")
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    # the path of a socket is short: go by a directory descriptor
+    fd = os.open(path.parent, os.O_RDONLY)
+    sock.bind(f"/proc/self/fd/{fd}/log")
+    os.close(fd)
+    os.chmod(path, 0o666)
+    sock.settimeout(5)
+    yield sock
+    sock.close()
+
+
+def fails(host, *args, status=1, **kw):
+    """It does not start, says why in one line, and quickly."""
+    began = time.monotonic()
+    code, out = host.run([PORTMAP, *args], check=False, **kw)
+    assert code == status, out
+    assert time.monotonic() - began < (10 if SANITIZED else 1)
+    lines = out.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("portmap: "), out
+    return lines[0]
+
+
+@pytest.mark.parametrize("args,says", [
+    (["-x"], "-x"), (["-u"], "-u"), (["-p", "abc"], "-p"), (["-p", "0"], "-p"),
+    (["-p", "65536"], "-p"), (["-p", "111x"], "-p"), (["extra"], "options"),
+    (["-l", "-i", "127.0.0.1"], "-l"), (["-f", "-?"], "-?")])
+def test_wrong_use(host, args, says):
+    line = fails(host, *args, status=2)
+    assert says in line and "portmap -h" in line
+
+
+def test_help_and_version(host):
+    out = host.run([PORTMAP, "-h"])
+    for option in "adfgilpuvVh":
+        assert re.search(rf"^  -{option}\b", out, re.M), option
+    assert re.fullmatch(r"portmap \d+\.\d+\n", host.run([PORTMAP, "-V"]))
+
+
+@pytest.mark.parametrize("args,says", [
+    (["-i", "1.2.3"], "-i 1.2.3"), (["-i", "localhost"], "-i localhost"),
+    (["-a", "10.0.0.0/33"], "-a 10.0.0.0/33"), (["-a", "10.0.0.1/8"], "bits"),
+    (["-a", "10.0.0.0/"], "-a"), (["-a", "x/8"], "-a"),
+    (["-u", "no-such-user"], "no-such-user"),
+    (["-g", "no-such-group"], "no-such-group")])
+def test_malformed_values(host, log_daemon, args, says):
+    line = fails(host, *args)
+    assert says in line
+    # the same line is in syslog
+    message = log_daemon.recv(2000).decode()
+    assert re.match(r"<27>\w{3} [ \d]\d \d\d:\d\d:\d\d portmap\[\d+\]: ",
+                    message)
+    assert message.split("]: ", 1)[1] == line.split(": ", 1)[1]
+
+
+def snapshot(host):
+    return sorted((str(p), p.lstat().st_ino, p.lstat().st_mtime)
+                  for d in ("/run/portmap", "/run/rpcbind.sock")
+                  for p in [host.path(d), *host.path(d).glob("**/*")])
+
+
+@pytest.mark.parametrize("args", [[], ["-f"], ["-l"], ["-i", "127.0.0.1"]])
+def test_a_second_instance_leaves_the_first_alone(host, daemon, args):
+    with host.local() as c:
+        c.set(PROG, 1, UDP, 5000)
+    before = snapshot(host)
+    assert f"already running as pid {daemon.pid}" in fails(host, *args)
+    assert snapshot(host) == before
+    with host.local() as c:
+        assert c.getport(PROG, 1, UDP) == 5000
+
+
+@pytest.mark.parametrize("kind,name", [(socket.SOCK_DGRAM, "udp"),
+                                       (socket.SOCK_STREAM, "tcp")])
+@pytest.mark.parametrize("addr", ["0.0.0.0", "127.0.0.1"])
+def test_a_port_taken_by_another_program(host, kind, name, addr):
+    with host.bound(kind, 111, addr):
+        line = fails(host)
+        assert f"port 111/{name} is taken" in line and "-p" in line
+    assert not host.path("/run/rpcbind.sock").exists()
+    assert host.path("/run/portmap/portmap.pid").read_text() == ""
+
+
+def test_a_living_mapper_at_the_local_door(host):
+    script = ("import socket, sys; s = socket.socket(socket.AF_UNIX); "
+              "s.bind('/run/rpcbind.sock'); s.listen(); print('x', flush=True);"
+              "sys.stdin.read()")
+    with host.popen(["/usr/bin/python3", "-c", script], text=True,
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        inode = host.path("/run/rpcbind.sock").stat().st_ino
+        assert "another port mapper answers at /run/rpcbind.sock" in \
+            fails(host)
+        assert host.path("/run/rpcbind.sock").stat().st_ino == inode
+        other.stdin.close()
+
+
+def test_a_stale_socket_is_replaced(host, start):
+    for _ in range(2):
+        daemon = start(host)
+        with host.local() as c:
+            c.null()
+        daemon.kill()
+        assert host.path("/run/rpcbind.sock").exists()
+    daemon = start(host)
+    assert "portmapper" in host.run(["rpcinfo", "-p"])
+
+
+def test_another_file_at_the_sockets_place_stays(host, start):
+    host.path("/run/rpcbind.sock").write_text("precious")
+    daemon = start(host)
+    daemon.expect_line("no local door at /run/rpcbind.sock")
+    assert host.path("/run/rpcbind.sock").read_text() == "precious"
+    with host.udp() as c:
+        c.null()
+
+
+def test_the_abstract_name_is_taken(host, start):
+    with host.socket(socket.AF_UNIX, socket.SOCK_STREAM,
+                     bind="\0/run/rpcbind.sock", uid=NOBODY) as s:
+        s.listen()
+        daemon = start(host)
+        daemon.expect_line("somebody else holds the abstract socket")
+        with host.udp() as c:
+            c.null()
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
+def test_nobody_can_listen_beside_us(host, start, kind):
+    start(host, "-p", "10111")
+    for uid in (0, 1, NOBODY):
+        for addr in ("0.0.0.0", "127.0.0.1", "127.0.0.2"):
+            for option in (None, socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+                with host.socket(socket.AF_INET, kind, uid=uid) as s:
+                    if option:
+                        s.setsockopt(socket.SOL_SOCKET, option, 1)
+                    with pytest.raises(OSError):
+                        s.bind((addr, 10111))
+                        s.listen()
+
+
+def test_exactly_the_listed_sockets(host, daemon):
+    out = host.run(["ss", "-Hlntu4"])
+    assert sorted(tuple(line.split()[i] for i in (0, 4))
+                  for line in out.splitlines()) == \
+        [("tcp", "0.0.0.0:111"), ("udp", "0.0.0.0:111")]
+    assert host.run(["ss", "-Hlntu6"]) == ""
+    out = host.run(["ss", "-Hlx"])
+    assert sorted(line.split()[4] for line in out.splitlines()) == \
+        ["/run/rpcbind.sock", "@/run/rpcbind.sock"]
+
+
+def test_another_port_is_another_instance(host, daemon, start):
+    other = start(host, "-p", "10111")
+    with host.udp(port=10111) as c, host.udp() as first:
+        assert c.dump() == [(rpc.PMAP, 2, TCP, 10111),
+                            (rpc.PMAP, 2, UDP, 10111)]
+        assert c.set(PROG, 1, UDP, 5000) == 1
+        assert first.getport(PROG, 1, UDP) == 0
+    assert host.path("/run/portmap.10111/portmap.pid").read_text() == \
+        f"{other.pid}\n"
+
+
+def test_loopback_only(neighbours, start):
+    a, b = neighbours
+    start(a, "-l")
+    for door in (a.udp, a.tcp, a.local):
+        with door() as c:
+            c.null()
+    with pytest.raises(ConnectionRefusedError):
+        b.tcp("192.168.77.1")
+    with b.udp("192.168.77.1") as c, pytest.raises(ConnectionRefusedError):
+        c.null()
+
+
+def test_one_address_only_and_its_broadcasts(make_host, start):
+    a, b = make_host(), make_host()
+    connect_hosts(a, b, "192.168.77", ("veth0", "veth0"))
+    connect_hosts(a, b, "192.168.78", ("veth1", "veth1"))
+    start(a, "-i", "192.168.77.1", "-i", "10.1.2.3")
+    for door in (b.udp, b.tcp):
+        with door("192.168.77.1") as c:
+            c.null()
+    for door in (a.udp, a.tcp, a.local):
+        with door() as c:
+            c.null()
+    with pytest.raises(ConnectionRefusedError):
+        b.tcp("192.168.78.1")
+    # an address that appears later
+    a.run(["ip", "addr", "add", "10.1.2.3/24", "dev", "veth0"])
+    b.run(["ip", "route", "add", "10.1.2.0/24", "dev", "veth0"])
+    for door in (b.udp, b.tcp):
+        with door("10.1.2.3") as c:
+            c.null()
+    with b.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        s.sendto(rpc.call(rpc.GETPORT, rpc.mapping(rpc.PMAP, 2, UDP, 0)),
+                 ("192.168.77.255", 111))
+        data, source = s.recvfrom(100)
+        assert source == ("192.168.77.1", 111)
+        assert rpc.parse(data).body == rpc.words(111)
+
+
+@pytest.mark.parametrize("to", ["192.168.77.255", "255.255.255.255"])
+def test_what_a_broadcast_is_answered_with(neighbours, start, to):
+    a, b = neighbours
+    start(a)
+    with a.local() as c:
+        c.set(PROG, 1, UDP, 5000)
+    with b.socket(socket.AF_INET, socket.SOCK_DGRAM,
+                  bind=("192.168.77.2", 0)) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        for data in (rpc.call(rpc.NULL), rpc.call(rpc.DUMP, b"\0" * 500),
+                     rpc.call(rpc.SET, rpc.mapping(PROG, 2, UDP, 5000)),
+                     rpc.call(rpc.GETPORT, b"short"), rpc.call(0, vers=3),
+                     rpc.call(0, prog=1), rpc.call(9), rpc.call(0, rpcvers=3),
+                     rpc.call(0, cred=(6, b"")),
+                     rpc.call(rpc.GETPORT, rpc.mapping(1, 1, UDP, 0))):
+            s.sendto(data, (to, 111))
+        # the last one is the only one that is answered
+        good = rpc.call(rpc.GETPORT, rpc.mapping(PROG, 1, UDP, 0))
+        s.sendto(good, (to, 111))
+        data, source = s.recvfrom(1000)
+        assert source == ("192.168.77.1", 111)
+        assert data[:4] == good[:4]
+
+
+@pytest.mark.parametrize("args,uid,gid", [
+    ([], 1, 1), (["-u", "nobody"], 65534, 65534), (["-g", "games"], 1, 60),
+    (["-u", "1234"], 1234, 1234), (["-u", "1234", "-g", "99"], 1234, 99),
+    (["-u", "root"], 0, 0)])
+def test_privileges_are_gone(host, start, args, uid, gid):
+    daemon = start(host, *args, before=lambda: os.setgroups([0, 5, 42]))
+    status = daemon.status()
+    assert status["Uid"].split() == [str(uid)] * 4
+    assert status["Gid"].split() == [str(gid)] * 4
+    assert status["Groups"].split() == []
+    for caps in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+        assert int(status[caps], 16) == 0
+    assert status["NoNewPrivs"] == "1"
+    limits = pathlib.Path(f"/proc/{daemon.pid}/limits").read_text()
+    assert re.search(r"core file size +0 +0", limits)
+
+
+def test_an_ordinary_user_with_the_capability(host, tmp_path, start):
+    copy = host.path("/run/portmap-copy")
+    subprocess.run(["cp", PORTMAP, copy], check=True)
+    code, out = host.run(["/run/portmap-copy", "-f"], check=False, uid=1234)
+    assert code == 1 and "CAP_NET_BIND_SERVICE" in out.splitlines()[-1]
+    host.run(["setcap", "cap_net_bind_service=ep", "/run/portmap-copy"])
+    log = open(tmp_path / "log", "w+")
+    p = host.popen(["/run/portmap-copy", "-f"], uid=1234, stderr=log)
+    try:
+        until(lambda: "ready" in pathlib.Path(log.name).read_text())
+        with host.udp() as c, host.tcp() as t:
+            c.null()
+            t.null()
+        status = pathlib.Path(f"/proc/{p.pid}/status").read_text()
+        assert re.search(r"CapEff:\s+0+\n", status)
+        assert re.search(r"CapPrm:\s+0+\n", status)
+        assert re.search(r"NoNewPrivs:\s+1\n", status)
+    finally:
+        p.terminate()
+        assert p.wait(20) == 0
+    text = pathlib.Path(log.name).read_text()
+    assert "no pid file" in text and "no local door" in text
+    log.close()
+
+
+def test_a_user_namespace_with_one_uid(tmp_path):
+    script = (f"ip link set lo up; mount -t tmpfs x /run; "
+              f"{PORTMAP} -f; echo status=$?; {PORTMAP} -u root || exit 7; "
+              f"/usr/bin/python3 -c '"
+              f"import socket; s = socket.create_connection((\"127.0.0.1\", "
+              f"111))' && kill $(cat /run/portmap/portmap.pid)")
+    out = subprocess.run(
+        ["setpriv", "--reuid", "1234", "--regid", "1234", "--clear-groups",
+         "unshare", "-Urmn", "sh", "-c", script], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30)
+    assert out.returncode == 0, out.stdout
+    lines = out.stdout.splitlines()
+    assert "-u root" in lines[0] and lines[1] == "status=1"
+    assert len(lines) == 2, lines
+
+
+def test_the_background(host, log_daemon):
+    """The parent returns 0 only when all doors answer."""
+    code, out = host.run([PORTMAP], check=False)
+    assert (code, out) == (0, "")
+    for door in (host.udp, host.tcp, host.local):
+        with door() as c:
+            c.null()
+    pid_file = host.path("/run/portmap/portmap.pid")
+    pid = int(pid_file.read_text())
+    st = pid_file.stat()
+    assert (st.st_uid, stat.S_IMODE(st.st_mode)) == (0, 0o644)
+    st = pid_file.parent.stat()
+    assert (st.st_uid, stat.S_IMODE(st.st_mode)) == (0, 0o755)
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().split()
+    assert fields[5] == str(pid), "leads a session of its own"
+    for fd in range(3):
+        assert os.readlink(f"/proc/{pid}/fd/{fd}").endswith("/null")
+    assert re.search(r"portmap\[\d+\]: ready port=111 user=daemon entries=2",
+                     log_daemon.recv(2000).decode())
+    # the same words once more
+    assert "already running" in fails(host)
+    assert "already running" in log_daemon.recv(2000).decode()
+    os.kill(pid, signal.SIGTERM)
+    until(lambda: not os.path.exists(f"/proc/{pid}"))
+    assert "stopped signal=15" in log_daemon.recv(2000).decode()
+    assert pid_file.read_text() == ""
+
+
+def test_the_background_when_it_cannot_start(host):
+    with host.bound(socket.SOCK_DGRAM, 111):
+        assert "is taken" in fails(host)
+
+
+def test_start_and_use_in_one_line(host):
+    """Init scripts rely on it."""
+    script = (f"{PORTMAP} && rpcinfo -p >/dev/null && rpcinfo -u 127.0.0.1 "
+              f"100000 2 >/dev/null && kill $(cat /run/portmap/portmap.pid); "
+              f"s=$?; while [ -s /run/portmap/portmap.pid ]; do :; done; "
+              f"exit $s")
+    for _ in range(2 if SANITIZED else 20):
+        host.run(["sh", "-c", script])
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_stop(host, daemon, sig):
+    with host.tcp() as a, host.local() as b:
+        a.null()
+        b.sock.sendall(b"\x80\0")
+        began = time.monotonic()
+        daemon.stop(sig)
+        assert SANITIZED or time.monotonic() - began < 1
+    daemon.expect_line(rf"stopped signal={int(sig)} entries=2")
+    assert host.path("/run/portmap/portmap.pid").read_text() == ""
+
+
+def test_signals(host, daemon):
+    with host.local() as c:
+        c.set(PROG, 1, UDP, 5000)
+        daemon.send(signal.SIGHUP)
+        daemon.send(signal.SIGPIPE)
+        assert c.getport(PROG, 1, UDP) == 5000
+        daemon.send(signal.SIGUSR1)
+        daemon.expect_line("verbose on")
+        c.getport(PROG, 1, UDP)
+        daemon.expect_line(
+            r"call proc=getport from=uid:0,pid:\d+ door=local prog=300400 "
+            r"vers=1 prot=17 port=0 result=5000")
+        daemon.send(signal.SIGUSR1)
+        daemon.expect_line("verbose off")
+        c.getport(PROG, 1, UDP)
+        daemon.send(signal.SIGUSR2)
+        line = daemon.expect_line("counters .*").group()
+    counters = dict(p.split("=") for p in line.split()[2:])
+    assert counters["entries"] == "3" and counters["connections"] == "1"
+    assert counters["local.set"] == "1" and counters["local.getport"] == "3"
+
+
+def test_signals_under_load(host, daemon):
+    """A flood does not keep signals out."""
+    with host.udp() as c:
+        c.sock.setblocking(False)
+        data = rpc.call(0)
+        daemon.send(signal.SIGTERM)
+        deadline = time.monotonic() + 5
+        while daemon.process.poll() is None:
+            assert time.monotonic() < deadline
+            try:
+                for _ in range(50):
+                    c.sock.send(data)
+            except OSError:
+                pass
+    assert daemon.process.returncode == 0
+
+
+def test_closed_standard_descriptors(host, tmp_path):
+    def close_all():
+        for fd in range(3):
+            os.close(fd)
+    p = host.popen([PORTMAP, "-f"], before=close_all)
+    try:
+        def answers():
+            with host.udp() as c:
+                try:
+                    c.null()
+                    return True
+                except ConnectionRefusedError:
+                    return False
+        until(answers)
+        for fd in range(3):
+            assert os.readlink(f"/proc/{p.pid}/fd/{fd}").endswith("/null")
+        # a bad AUTH_SYS body makes libtirpc print
+        with host.tcp() as c:
+            c.call(0, cred=(1, rpc.words(0, 0, 0, 0, 1)))
+            c.null()
+    finally:
+        p.terminate()
+        p.wait(20)
+
+
+def test_umask(host, start):
+    start(host, before=lambda: os.umask(0o777))
+    assert stat.S_IMODE(host.path("/run/rpcbind.sock").stat().st_mode) == 0o666
+    assert stat.S_IMODE(
+        host.path("/run/portmap/portmap.pid").stat().st_mode) == 0o644
+
+
+def test_lo_comes_up_later(host, start):
+    host.run(["ip", "link", "set", "lo", "down"])
+    start(host, "-l")
+    host.run(["ip", "link", "set", "lo", "up"])
+    for door in (host.udp, host.tcp):
+        with door() as c:
+            assert c.set(PROG, 1, UDP, 5000) == 1
+
+
+def test_refusals_are_limited(host, daemon):
+    daemon.expect("refused ")
+    with host.udp() as c:
+        for _ in range(2000):
+            assert c.set(PROG, 1, UDP, 1) == 0
+    line = daemon.expect_line(r"withheld lines=(\d+)")
+    assert len(daemon.lines()) < 100
+    with host.local() as c:
+        assert c.set(PROG, 1, UDP, 5000) == 1
+    assert int(line.group(1)) > 100
+
+
+def test_verbose(host, start):
+    daemon = start(host, "-v")
+    daemon.expect("call ", "dropped ")
+    with host.udp(sport=5432) as c:
+        c.null()
+        c.silent(b"garbage")
+    daemon.expect_line("call proc=null from=127.0.0.1:5432 door=loopback ")
+    daemon.expect_line("dropped from=127.0.0.1:5432 door=loopback "
+                       "why=not_a_call")
+
+
+@pytest.mark.skipif(SANITIZED, reason="the sanitizer brings its own libraries")
+def test_nothing_but_libtirpc(host):
+    def libraries(path):
+        out = subprocess.run(["ldd", path], text=True, check=True,
+                             stdout=subprocess.PIPE).stdout
+        return {line.split()[0]: line.split()[2] for line in out.splitlines()
+                if "=>" in line}
+    ours = libraries(PORTMAP)
+    tirpc = next(k for k in ours if k.startswith("libtirpc"))
+    allowed = set(libraries(ours[tirpc])) | {tirpc, "libc.so.6"}
+    assert set(ours) <= allowed
