@@ -55,6 +55,7 @@ enum progress {
 
 static int diag_fd = -1;
 static uint32_t sequence;
+static bool unfinished; /* an answer was not read to its end */
 
 int
 owner_open(void)
@@ -169,7 +170,7 @@ hear(struct search *s)
 	return (progress == DONE ? 0 : -1);
 }
 
-/* A dump that was left half read would answer the next question. */
+/* While one answer is unfinished the kernel begins no other. */
 static void
 discard(void)
 {
@@ -177,6 +178,7 @@ discard(void)
 
 	while (recv(diag_fd, &byte, 1, MSG_DONTWAIT) > 0)
 		;
+	unfinished = false;
 }
 
 static enum bound
@@ -186,9 +188,11 @@ search(uint32_t prot, uint32_t port, struct search *s)
 
 	if (diag_fd == -1)
 		return (BOUND_UNKNOWN);
+	if (unfinished)
+		discard();
 	for (size_t i = 0; i < 2; i++) {
 		if (ask(families[i], prot, port) == -1 || hear(s) == -1) {
-			discard();
+			unfinished = true;
 			return (BOUND_UNKNOWN);
 		}
 	}

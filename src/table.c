@@ -30,7 +30,7 @@ struct tally {
 };
 
 struct table {
-	TAILQ_HEAD(, entry) order;
+	TAILQ_HEAD(order, entry) order;
 	uint64_t seed;
 	uint64_t generation;
 	size_t count;

@@ -21,6 +21,7 @@ for file in *.[ch]; do
 	name=${file%.*}
 	ours=$(layer "$name")
 	[ -n "$ours" ] || { echo "$file is in no layer"; bad=1; continue; }
+	# shellcheck disable=SC2013 # names of headers have no spaces
 	for header in $(sed -n 's/^#include "\(.*\)\.h"$/\1/p' "$file"); do
 		theirs=$(layer "$header")
 		[ "$header" = "$name" ] || [ "${theirs:-99}" -lt "$ours" ] || {

@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""It keeps answering, whatever others do."""
+import contextlib
+import pathlib
+import re
+import resource
+import socket
+import struct
+import subprocess
+import threading
+import time
+
+import pytest
+
+import rpc
+from lab import NOBODY, SANITIZED, until
+from rpc import TCP, UDP
+
+PROG = 300500
+WORST = 0.1  # seconds
+GROWTH = 8 * 1024  # KiB
+
+
+class Probe:
+    """A well-behaved client that asks GETPORT every 20 ms, from a host of its
+    own choosing, and remembers the longest it had to wait."""
+
+    def __init__(self, client):
+        self.client, self.waits, self._over = client, [], threading.Event()
+        client.sock.settimeout(10)
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self):
+        while not self._over.is_set():
+            began = time.monotonic()
+            assert self.client.getport(rpc.PMAP, 2, UDP) == 111
+            self.waits.append(time.monotonic() - began)
+            time.sleep(0.02)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        self._thread.join()
+        self.client.sock.close()
+
+    def judge(self, at_least=5):
+        until(lambda: len(self.waits) >= at_least or
+              not self._thread.is_alive(), 20, "probing")
+        assert self._thread.is_alive(), "the probe got no answer"
+        if not SANITIZED:
+            assert max(self.waits) < WORST, sorted(self.waits)[-5:]
+
+
+@pytest.fixture(autouse=True)
+def many_descriptors():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.fixture
+def target(neighbours, start):
+    """The daemon on one host, an attacker's host beside it."""
+    a, b = neighbours
+    daemon = start(a)
+    daemon.expect("evicted ", "withheld ", "refused ")
+    return a, b, daemon
+
+
+@contextlib.contextmanager
+def holding(daemon):
+    """RSS and descriptors afterwards are what they were."""
+    with daemon.host.udp() as c:
+        c.null()
+    rss, fds = daemon.rss(), daemon.fds()
+    yield
+    if not SANITIZED:
+        assert daemon.rss() - rss < GROWTH
+    until(lambda: daemon.fds() <= fds, what="descriptors given back")
+
+
+def connections(host, n, to, family=socket.AF_INET, **kw):
+    made = []
+    for _ in range(n):
+        with contextlib.suppress(OSError):
+            made.append(host.socket(family, socket.SOCK_STREAM, connect=to,
+                                    **kw))
+    return made
+
+
+def doors(a, b):
+    return {"network": (b, ("192.168.77.1", 111), socket.AF_INET, {}),
+            "loopback": (a, ("127.0.0.1", 111), socket.AF_INET, {}),
+            "local": (a, "\0/run/rpcbind.sock", socket.AF_UNIX,
+                      {"uid": NOBODY})}
+
+
+DOORS = ["network", "loopback", "local"]
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_half_records(target, door):
+    a, b, daemon = target
+    host, to, family, kw = doors(a, b)[door]
+    with holding(daemon), Probe(a.udp()) as probe:
+        hogs = connections(host, 200, to, family, **kw)
+        for i, s in enumerate(hogs):
+            with contextlib.suppress(OSError):
+                s.sendall(rpc.words(0x80000000 | 8000) + bytes(40 * i % 8000))
+        probe.judge(20)
+        # others still get in by that very door
+        if door == "network":
+            with a.tcp("192.168.77.1") as c:
+                c.null()
+        if door == "local":
+            with a.local(1001) as c, a.local(0) as d:
+                c.null()
+                d.null()
+        for s in hogs:
+            s.close()
+        probe.judge()
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_idle_connections(target, door):
+    a, b, daemon = target
+    host, to, family, kw = doors(a, b)[door]
+    n = 500 if SANITIZED else 2000
+    with holding(daemon), Probe(a.udp()) as probe:
+        with a.local() as root:
+            root.null()
+            hogs = connections(host, n, to, family, **kw)
+            probe.judge(20)
+            if not SANITIZED:
+                cpu = daemon.cpu()
+                time.sleep(0.5)
+                assert daemon.cpu() - cpu <= 0.05, "idle means idle"
+            root.null()  # its connection is still there
+        for s in hogs:
+            s.close()
+        probe.judge()
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_clients_that_never_read(target, door):
+    a, b, daemon = target
+    host, to, family, kw = doors(a, b)[door]
+    with a.local() as c:
+        for i in range(1000):
+            c.set(PROG + i, 1, UDP, 5000)
+        c.dump()
+    with holding(daemon), Probe(a.udp()) as probe:
+        hogs = connections(host, 20, to, family, **kw)
+        call = rpc.record(rpc.call(rpc.DUMP)) * 100
+        deadline = time.monotonic() + 1.5
+        while time.monotonic() < deadline:
+            for s in hogs:
+                s.setblocking(False)
+                with contextlib.suppress(OSError):
+                    s.send(call)
+        probe.judge(20)
+        if not SANITIZED:
+            cpu = daemon.cpu()
+            time.sleep(0.5)
+            assert daemon.cpu() - cpu <= 0.05
+        for s in hogs:
+            s.close()
+        probe.judge()
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_connect_and_reset_storm(target, door):
+    a, b, daemon = target
+    host, to, family, kw = doors(a, b)[door]
+    with holding(daemon), Probe(a.udp()) as probe:
+        for i in range(1000):
+            with contextlib.suppress(OSError):
+                s = host.socket(family, socket.SOCK_STREAM, connect=to, **kw)
+                if i % 2:
+                    s.send(rpc.record(rpc.call(rpc.DUMP)) * 3)
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                             struct.pack("ii", 1, 0))
+                s.close()
+        probe.judge()
+
+
+def test_reset_before_the_answer(host, daemon):
+    """No SIGPIPE."""
+    for _ in range(50):
+        c = host.tcp()
+        c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                          struct.pack("ii", 1, 0))
+        c.sock.sendall(rpc.record(rpc.call(rpc.DUMP)) * 200)
+        c.sock.close()
+    with host.udp() as c:
+        c.null()
+
+
+FLOODS = {
+    "noise": b"\xff" * 64,
+    "empty": b"",
+    "short": b"x" * 39,
+    "dump": rpc.call(rpc.DUMP),
+    "padded dump": rpc.call(rpc.DUMP, bytes(8000)),
+    "set": rpc.call(rpc.SET, rpc.mapping(PROG, 1, UDP, 5000)),
+    "gss": rpc.call(0, cred=(6, rpc.words(1, 1, 0, 1, 0))),
+    "des": rpc.call(0, cred=(3, bytes(40))),
+}
+
+
+@pytest.mark.parametrize("what", FLOODS)
+def test_datagram_floods(target, what):
+    a, b, daemon = target
+    n = 5000 if SANITIZED else 25000
+    with holding(daemon), Probe(a.tcp()) as probe:
+        with b.udp("192.168.77.1") as c:
+            c.sock.settimeout(0)
+            for _ in range(n):
+                with contextlib.suppress(OSError):
+                    c.sock.send(FLOODS[what])
+        probe.judge()
+    assert len(daemon.lines()) < 100, "a flood is not to fill the log"
+
+
+def test_nothing_is_amplified(target):
+    """Whatever a stranger sends in a datagram, no more comes back."""
+    a, b, _ = target
+    with a.local() as c:
+        for i in range(200):
+            c.set(PROG + i, 1, UDP, 5000)
+    questions = [rpc.call(proc, args, prog=prog, vers=vers, cred=cred)
+                 for prog in (rpc.PMAP, 100003) for vers in (1, 2, 3, 4)
+                 for proc in range(0, 14)
+                 for args in (b"", rpc.mapping(PROG, 1, UDP, 0),
+                              rpc.rpcb(PROG, 1, "udp", ""))
+                 for cred in (rpc.NONE, rpc.authsys(), (6, bytes(20)),
+                              (1, b""), (3, b""))]
+    questions += [rpc.call(0, rpcvers=3), rpc.call(rpc.DUMP, bytes(4000)),
+                  b"", b"x" * 40]
+    with b.udp("192.168.77.1") as c:
+        for q in questions:
+            probe = rpc.call(rpc.NULL)
+            c.send(q)
+            c.send(probe)
+            answers = []
+            while not answers or answers[-1][:4] != probe[:4]:
+                answers.append(c.receive())
+            assert len(answers) <= 2
+            assert sum(map(len, answers[:-1])) <= len(q)
+        # a question that is long enough gets the whole list
+        reply = c.call(rpc.DUMP, bytes(28 + 20 * 202 - 40))
+        assert len(rpc.parse_dump(reply.body)) == 202
+        reply = c.call(rpc.DUMP, bytes(28 + 20 * 202 - 44))
+        assert reply.stat == rpc.SYSTEM_ERR
+    # at the loopback door nobody can be hit
+    with a.udp() as c:
+        assert len(c.dump()) == 202
+
+
+def test_greedy_uid_at_the_local_door(target):
+    """root's connections and well-behaved uids' are not the victims."""
+    a, _, daemon = target
+    with a.local(0) as root, a.local(1001) as good:
+        root.null()
+        good.null()
+        hogs = connections(a, 600, "\0/run/rpcbind.sock", socket.AF_UNIX,
+                           uid=NOBODY)
+        root.null()
+        good.null()
+        assert daemon.fds() < 300
+        for s in hogs:
+            s.close()
+    daemon.expect_line(rf"evicted from=uid:{NOBODY},pid:\d+ door=local")
+
+
+def test_greedy_address_at_the_network_door(target):
+    a, b, daemon = target
+    with a.tcp("192.168.77.1") as good:
+        good.null()
+        hogs = connections(b, 400, ("192.168.77.1", 111))
+        good.null()
+        for s in hogs:
+            s.close()
+    daemon.expect_line(r"evicted from=192.168.77.2:\d+ door=network")
+
+
+@pytest.mark.skipif(SANITIZED, reason="counts system calls of the daemon as "
+                    "it is used")
+def test_system_calls_a_request(target, tmp_path):
+    """UDP GETPORT under load, eight outstanding, and one at a time."""
+    a, _, daemon = target
+    for outstanding, most in ((8, 1.0), (1, 3.1)):
+        out = tmp_path / f"strace{outstanding}"
+        with subprocess.Popen(["strace", "-qq", "-f", "-p", str(daemon.pid),
+                               "-o", out]) as tracer, a.udp() as c:
+            until(lambda: daemon.status()["TracerPid"] != "0")
+            n = 2000
+            question = rpc.call(rpc.GETPORT, rpc.mapping(rpc.PMAP, 2, UDP, 0))
+            for _ in range(n // outstanding):
+                for _ in range(outstanding):
+                    c.send(question)
+                for _ in range(outstanding):
+                    c.receive()
+            tracer.terminate()
+            tracer.wait()
+        calls = len(out.read_text().splitlines())
+        assert calls / n <= most, calls / n
+
+
+def test_few_descriptors(host, start):
+    """With 64 all caps shrink in proportion, and it still answers."""
+    daemon = start(host, before=lambda: resource.setrlimit(
+        resource.RLIMIT_NOFILE, (64, 64)))
+    daemon.expect("evicted ", "withheld ")
+    with Probe(host.udp()) as probe, host.local() as root:
+        root.null()
+        hogs = connections(host, 100, ("127.0.0.1", 111))
+        hogs += connections(host, 100, "\0/run/rpcbind.sock", socket.AF_UNIX,
+                            uid=NOBODY)
+        probe.judge()
+        assert daemon.fds() < 64
+        root.null()
+        for s in hogs:
+            s.close()
+    code, out = host.run([daemon.process.args[0], "-f", "-p", "999"],
+                         check=False, before=lambda: resource.setrlimit(
+                             resource.RLIMIT_NOFILE, (63, 63)))
+    assert code == 1 and "descriptors" in out
+    # and with far more than select() can use it takes what it can use
+    other = start(host, "-p", "998")
+    limits = pathlib.Path(f"/proc/{other.pid}/limits").read_text()
+    assert re.search(r"open files +1024 ", limits)

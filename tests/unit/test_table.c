@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "wrap.h"
+
+#include <stdlib.h>
+
+#include "table.h"
+
+static struct mapping
+entry(uint32_t prog, uint32_t vers, uint32_t prot, uint32_t port, uid_t owner)
+{
+	return ((struct mapping){prog, vers, prot, port, owner});
+}
+
+static void
+put(struct table *t, struct mapping m)
+{
+	assert_int_equal(table_put(t, &m), 0);
+}
+
+static int
+setup(void **state)
+{
+	return ((*state = table_new(0x9e3779b97f4a7c15u)) == NULL);
+}
+
+static int
+teardown(void **state)
+{
+	table_free(*state);
+	return (wrap_teardown(state));
+}
+
+static void
+test_empty(void **state)
+{
+	struct table *t = *state;
+
+	assert_null(table_first(t));
+	assert_null(table_get(t, 1, 1, IPPROTO_UDP));
+	assert_null(table_find(t, 1, 1, IPPROTO_UDP));
+	assert_false(table_has_root(t, 1));
+	assert_false(table_remove(t, 1, 1, IPPROTO_UDP));
+	assert_int_equal(table_count(t), 0);
+}
+
+static void
+test_order_is_that_of_registration(void **state)
+{
+	struct table *t = *state;
+	const struct mapping *m;
+	uint32_t i = 0;
+
+	for (i = 0; i < 1000; i++)
+		put(t, entry(i * 7919 % 1000, i % 5, IPPROTO_TCP, i + 1, 0));
+	i = 0;
+	for (m = table_first(t); m != NULL; m = table_next(m))
+		assert_int_equal(m->port, ++i);
+	assert_int_equal(i, 1000);
+
+	/* what is replaced is new; what is removed is missing */
+	put(t, entry(7919 % 1000, 1, IPPROTO_TCP, 5000, 0));
+	assert_true(table_remove(t, 0, 0, IPPROTO_TCP));
+	assert_int_equal(table_first(t)->port, 3);
+	for (m = table_first(t); table_next(m) != NULL; m = table_next(m))
+		;
+	assert_int_equal(m->port, 5000);
+	assert_int_equal(table_count(t), 999);
+}
+
+static void
+test_find_prefers_exact_then_root_then_first(void **state)
+{
+	struct table *t = *state;
+
+	put(t, entry(9, 3, IPPROTO_UDP, 3000, 1001));
+	put(t, entry(9, 4, IPPROTO_UDP, 4000, OWNER_NONE));
+	assert_int_equal(table_find(t, 9, 0, IPPROTO_UDP)->port, 3000);
+	put(t, entry(9, 5, IPPROTO_UDP, 5000, OWNER_ROOT));
+	put(t, entry(9, 6, IPPROTO_UDP, 6000, OWNER_ROOT));
+	assert_int_equal(table_find(t, 9, 0, IPPROTO_UDP)->port, 5000);
+	assert_int_equal(table_find(t, 9, 4, IPPROTO_UDP)->port, 4000);
+	assert_null(table_find(t, 9, 3, IPPROTO_TCP));
+	assert_null(table_get(t, 9, 0, IPPROTO_UDP));
+}
+
+static void
+test_has_root_in_any_version_and_protocol(void **state)
+{
+	struct table *t = *state;
+
+	put(t, entry(9, 3, IPPROTO_UDP, 3000, 1001));
+	assert_false(table_has_root(t, 9));
+	put(t, entry(9, 4, IPPROTO_TCP, 3000, OWNER_ROOT));
+	assert_true(table_has_root(t, 9));
+	assert_false(table_has_root(t, 8));
+	table_remove(t, 9, 4, IPPROTO_TCP);
+	assert_false(table_has_root(t, 9));
+}
+
+static void
+test_counts(void **state)
+{
+	struct table *t = *state;
+
+	for (uint32_t i = 0; i < 100; i++)
+		put(t,
+		    entry(i, 1, IPPROTO_UDP, 5000, i % 4 ? 1000 + i % 4 : 0));
+	assert_int_equal(table_count(t), 100);
+	assert_int_equal(table_count_others(t), 75);
+	assert_int_equal(table_count_owner(t, 1001), 25);
+	assert_int_equal(table_count_owner(t, OWNER_NONE), 0);
+	/* a takeover moves one from one to the other */
+	put(t, entry(1, 1, IPPROTO_UDP, 5000, OWNER_NONE));
+	assert_int_equal(table_count_owner(t, 1001), 24);
+	assert_int_equal(table_count_owner(t, OWNER_NONE), 1);
+	put(t, entry(1, 1, IPPROTO_UDP, 5000, 0));
+	assert_int_equal(table_count_others(t), 74);
+	for (uint32_t i = 0; i < 100; i++)
+		assert_true(table_remove(t, i, 1, IPPROTO_UDP));
+	assert_int_equal(table_count(t), 0);
+	assert_int_equal(table_count_others(t), 0);
+	assert_int_equal(table_count_owner(t, 1001), 0);
+}
+
+static void
+test_generation_changes_with_the_table(void **state)
+{
+	struct table *t = *state;
+	uint64_t before = table_generation(t);
+
+	put(t, entry(1, 1, IPPROTO_UDP, 5000, 0));
+	assert_int_not_equal(table_generation(t), before);
+	before = table_generation(t);
+	assert_false(table_remove(t, 2, 1, IPPROTO_UDP));
+	assert_int_equal(table_generation(t), before);
+	assert_true(table_remove(t, 1, 1, IPPROTO_UDP));
+	assert_int_not_equal(table_generation(t), before);
+}
+
+static void
+test_out_of_memory_changes_nothing(void **state)
+{
+	static const char *const functions[] = {"malloc", "realloc"};
+	struct mapping m = entry(1, 1, IPPROTO_UDP, 6000, 1002);
+	struct table *t = *state;
+
+	put(t, entry(1, 1, IPPROTO_UDP, 5000, 1001));
+	for (size_t i = 0; i < 4; i++) /* the room for tallies is used up */
+		put(t, entry(2 + i, 1, IPPROTO_UDP, 5000, 2000 + i));
+	table_remove(t, 5, 1, IPPROTO_UDP);
+	put(t, entry(5, 1, IPPROTO_UDP, 5000, 2003));
+	for (size_t i = 0; i < LENGTH(functions); i++) {
+		uint64_t before = table_generation(t);
+
+		m.owner = (uid_t)(3000 + i);
+		while (i == 1 && table_count_others(t) < 8)
+			put(t, entry(50 + table_count(t), 1, IPPROTO_UDP, 1,
+				   (uid_t)(4000 + table_count(t))));
+		before = table_generation(t);
+		wrap_fail(functions[i], 1, ENOMEM);
+		if (table_put(t, &m) == -1) {
+			assert_int_equal(table_generation(t), before);
+			assert_int_equal(
+			    table_get(t, 1, 1, IPPROTO_UDP)->port, 5000);
+			assert_int_equal(table_count_owner(t, m.owner), 0);
+		} else {
+			assert_int_equal(i, 1);
+		}
+		wrap_reset();
+	}
+	wrap_fail("calloc", 1, ENOMEM);
+	assert_null(table_new(1));
+}
+
+static void
+test_against_a_plain_array(void **state)
+{
+	struct table *t = *state;
+	struct mapping model[64];
+	size_t n = 0;
+
+	srand(4711);
+	for (int step = 0; step < 20000; step++) {
+		struct mapping m = entry((uint32_t)rand() % 4,
+		    (uint32_t)rand() % 4, rand() % 2 ? 6 : 17,
+		    (uint32_t)rand() % 9 + 1, (uid_t)(rand() % 3));
+		const struct mapping *walk = table_first(t);
+		size_t at = 0;
+
+		while (at < n &&
+		       (model[at].prog != m.prog || model[at].vers != m.vers ||
+			   model[at].prot != m.prot))
+			at++;
+		assert_int_equal(
+		    table_get(t, m.prog, m.vers, m.prot) != NULL, at < n);
+		if (at < n) {
+			memmove(&model[at], &model[at + 1],
+			    (n - at - 1) * sizeof(m));
+			n--;
+		}
+		if (rand() % 2) {
+			put(t, m);
+			model[n++] = m;
+		} else {
+			table_remove(t, m.prog, m.vers, m.prot);
+		}
+		walk = table_first(t);
+		for (size_t i = 0; i < n; i++, walk = table_next(walk))
+			assert_memory_equal(walk, &model[i], sizeof(m));
+		assert_null(walk);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	    T(test_empty),
+	    T(test_order_is_that_of_registration),
+	    T(test_find_prefers_exact_then_root_then_first),
+	    T(test_has_root_in_any_version_and_protocol),
+	    T(test_counts),
+	    T(test_generation_changes_with_the_table),
+	    T(test_out_of_memory_changes_nothing),
+	    T(test_against_a_plain_array),
+	};
+
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}

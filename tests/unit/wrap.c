@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "wrap.h"
+
+#include <grp.h>
+#include <ifaddrs.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static struct failure {
+	const char *function;
+	int countdown; /* calls that still succeed, plus one */
+	int error;
+} failures[8];
+static size_t failures_count;
+
+void
+wrap_fail(const char *function, int nth, int error)
+{
+	assert_true(failures_count < LENGTH(failures));
+	failures[failures_count++] = (struct failure){function, nth, error};
+}
+
+void
+wrap_reset(void)
+{
+	failures_count = 0;
+}
+
+int
+wrap_teardown(void **state)
+{
+	(void)state;
+	wrap_reset();
+	return (0);
+}
+
+static bool
+fails(const char *function)
+{
+	for (size_t i = 0; i < failures_count; i++) {
+		struct failure *f = &failures[i];
+
+		if (strcmp(f->function, function) != 0)
+			continue;
+		if (f->countdown > 1) {
+			f->countdown--;
+			return (false);
+		}
+		errno = f->error;
+		return (true);
+	}
+	return (false);
+}
+
+#define WRAP(type, failed, name, params, args)                                 \
+	type __real_##name params;                                             \
+	type __wrap_##name params;                                             \
+	type __wrap_##name params                                              \
+	{                                                                      \
+		return (fails(#name) ? (failed) : __real_##name args);         \
+	}
+
+WRAP(void *, NULL, malloc, (size_t n), (n))
+WRAP(void *, NULL, calloc, (size_t n, size_t size), (n, size))
+WRAP(void *, NULL, realloc, (void *p, size_t n), (p, n))
+WRAP(int, -1, setgroups, (size_t n, const gid_t *groups), (n, groups))
+WRAP(int, -1, setresgid, (gid_t r, gid_t e, gid_t s), (r, e, s))
+WRAP(int, -1, setresuid, (uid_t r, uid_t e, uid_t s), (r, e, s))
+WRAP(int, -1, prctl,
+    (int op, unsigned long a, unsigned long b, unsigned long c,
+	unsigned long d),
+    (op, a, b, c, d))
+WRAP(long, -1, syscall, (long n, long a, long b), (n, a, b))
+WRAP(ssize_t, -1, recv, (int fd, void *buf, size_t n, int flags),
+    (fd, buf, n, flags))
+WRAP(ssize_t, -1, sendto,
+    (int fd, const void *buf, size_t n, int flags, const struct sockaddr *addr,
+	socklen_t len),
+    (fd, buf, n, flags, addr, len))
+WRAP(int, -1, socket, (int domain, int type, int protocol),
+    (domain, type, protocol))
+WRAP(int, -1, getifaddrs, (struct ifaddrs * *all), (all))
