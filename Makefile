@@ -84,6 +84,13 @@ FORMATTED := $(wildcard src/*.[ch] tests/*/*.[ch])
 format-check:
 	clang-format --dry-run -Werror $(FORMATTED)
 
+# with sys/queue.h, or its loops are not understood
+cppcheck:
+	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 \
+	    --enable=warning,performance,portability -Isrc \
+	    --include=$$($(CC) -M -include sys/queue.h -xc /dev/null | \
+	    grep -o '/[^ ]*/sys/queue.h') src
+
 # Installation.
 
 install: all
@@ -100,4 +107,5 @@ clean:
 
 -include $(wildcard $(BUILD)/*.d $(BUILD)/*/*.d)
 
-.PHONY: all unit check demo format-check install uninstall clean
+
+.PHONY: all unit check demo format-check cppcheck install uninstall clean

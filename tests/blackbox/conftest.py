@@ -12,6 +12,17 @@ def pytest_sessionstart(session):
                     "`make check`, which asks for root", 3)
 
 
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "plain: judges the program as it is used, not the "
+        "sanitizer build")
+
+
+def pytest_collection_modifyitems(config, items):
+    if lab.SANITIZED:
+        items[:] = [i for i in items if not i.get_closest_marker("plain")]
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield

@@ -288,8 +288,7 @@ def test_greedy_address_at_the_network_door(target):
     daemon.expect_line(r"evicted from=192.168.77.2:\d+ door=network")
 
 
-@pytest.mark.skipif(SANITIZED, reason="counts system calls of the daemon as "
-                    "it is used")
+@pytest.mark.plain
 def test_system_calls_a_request(target, tmp_path):
     """UDP GETPORT under load, eight outstanding, and one at a time."""
     a, _, daemon = target

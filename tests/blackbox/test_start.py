@@ -464,7 +464,7 @@ def test_verbose(host, start):
                        "why=not_a_call")
 
 
-@pytest.mark.skipif(SANITIZED, reason="the sanitizer brings its own libraries")
+@pytest.mark.plain
 def test_nothing_but_libtirpc(host):
     def libraries(path):
         out = subprocess.run(["ldd", path], text=True, check=True,
