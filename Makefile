@@ -67,8 +67,9 @@ $(PEERS)/%: tests/peers/%.c
 	@mkdir -p $(@D)
 	$(CC) $(PM_CPPFLAGS) -O1 -o $@ $< $(LIBS)
 
-$(PEERS)/.unpacked: tests/get-peers
-	tests/get-peers $(PEERS) rpcbind nfs-common
+$(PEERS)/.unpacked: tests/get-peers Makefile
+	tests/get-peers $(PEERS) rpcbind nfs-common ypserv ypbind-mt yp-tools \
+	    rstatd rstat-client bootparamd
 	touch $@
 
 unit: $(UNITS)

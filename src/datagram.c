@@ -116,6 +116,7 @@ introduce(struct call *call, struct msghdr *msg)
 	call->peer.door = door_of(info->ipi_addr, info->ipi_ifindex);
 	call->ifindex = info->ipi_ifindex;
 	call->local = info->ipi_spec_dst;
+	call->datagram = true;
 	call->broadcast = info->ipi_addr.s_addr != info->ipi_spec_dst.s_addr;
 	/* the answer leaves from that address, by whatever way leads back */
 	info->ipi_ifindex = 0;
@@ -223,6 +224,27 @@ datagram_destroy(SVCXPRT *xprt)
 	transport_unregister(transport_of(xprt));
 	close(xprt->xp_fd);
 	free(xprt);
+}
+
+int
+datagram_send(int fd, struct in_addr from, const struct sockaddr_in *to,
+    const void *bytes, size_t len)
+{
+	struct sockaddr_in dest = *to;
+	struct iovec iov = {(void *)(uintptr_t)bytes, len};
+	union control control = {
+	    .align = {.cmsg_level = IPPROTO_IP,
+		.cmsg_type = IP_PKTINFO,
+		.cmsg_len = CMSG_LEN(sizeof(struct in_pktinfo))}};
+	struct msghdr msg = {.msg_name = &dest,
+	    .msg_namelen = sizeof(dest),
+	    .msg_iov = &iov,
+	    .msg_iovlen = 1,
+	    .msg_control = &control,
+	    .msg_controllen = sizeof(control)};
+
+	door_pktinfo(&msg)->ipi_spec_dst = from;
+	return (sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == -1 ? -1 : 0);
 }
 
 SVCXPRT *

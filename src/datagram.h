@@ -20,6 +20,13 @@
  */
 SVCXPRT *datagram_serve(int fd, const struct nets *guests);
 
+/*
+ * Send one datagram outside of any call, from `from`, an address of ours, by
+ * a socket that is served: 0, or -1 with errno.
+ */
+int datagram_send(int fd, struct in_addr from, const struct sockaddr_in *to,
+    const void *bytes, size_t len);
+
 /* Stop serving them all and close their sockets. */
 void datagram_close_all(void);
 

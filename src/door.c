@@ -284,6 +284,12 @@ door_is_lo(int ifindex)
 	return (ifindex == LO_INDEX);
 }
 
+bool
+door_is_127(struct in_addr addr)
+{
+	return (ntohl(addr.s_addr) >> 24 == IN_LOOPBACKNET);
+}
+
 enum door
 door_of(struct in_addr to, int ifindex)
 {

@@ -25,7 +25,7 @@
 
 #include "stats.h"
 
-#define LINE_SIZE 1024
+#define LINE_SIZE 1536
 #define LINES_A_SECOND 5
 
 static struct {
@@ -266,13 +266,13 @@ append(char *line, size_t *used, const char *fmt, ...)
 }
 
 void
-log_stats(size_t entries, size_t connections)
+log_stats(size_t entries, size_t connections, size_t forwards)
 {
 	char line[LINE_SIZE];
 	size_t used = 0;
 
-	append(line, &used, "counters entries=%zu connections=%zu", entries,
-	    connections);
+	append(line, &used, "counters entries=%zu connections=%zu forwards=%zu",
+	    entries, connections, forwards);
 	for (size_t door = 0; door < DOORS; door++)
 		for (size_t proc = 0; proc < 6; proc++)
 			append(line, &used, " %s.%s=%" PRIu64, pmap_doors[door],
@@ -280,6 +280,9 @@ log_stats(size_t entries, size_t connections)
 	for (size_t why = WHY_DOOR; why < WHYS; why++)
 		append(line, &used, " refused.%s=%" PRIu64, pmap_whys[why],
 		    stats.refused[why]);
+	for (size_t i = 0; i < CALLITS; i++)
+		append(line, &used, " callit.%s=%" PRIu64, pmap_callits[i],
+		    stats.callits[i]);
 	append(line, &used,
 	    " garbage=%" PRIu64 " shut=%" PRIu64 " too_long=%" PRIu64
 	    " evicted=%" PRIu64 " idle=%" PRIu64 " lost=%" PRIu64,
@@ -299,6 +302,18 @@ log_call(const struct peer *peer, uint32_t proc, const struct mapping *m,
 	    "result=%u",
 	    proc_name(proc), from(peer), pmap_doors[peer->door], m->prog,
 	    m->vers, m->prot, m->port, result);
+}
+
+void
+log_callit(enum callit what, const struct sockaddr_in *caller, uint32_t prog,
+    uint32_t vers, uint32_t proc)
+{
+	const struct peer peer = {.door = DOOR_NETWORK, .from = *caller};
+
+	stats.callits[what]++;
+	if (logger.verbose)
+		emit(LOG_INFO, "callit %s from=%s prog=%u vers=%u proc=%u",
+		    pmap_callits[what], from(&peer), prog, vers, proc);
 }
 
 void

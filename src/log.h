@@ -45,11 +45,15 @@ void log_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_ready(unsigned port, const char *user, size_t entries);
 void log_stopped(int sig, size_t entries);
 void log_verbosity(void);
-void log_stats(size_t entries, size_t connections);
+void log_stats(size_t entries, size_t connections, size_t forwards);
 
 /* Each call, in verbose mode; `m` and `result` mean what proc says. */
 void log_call(const struct peer *, uint32_t proc, const struct mapping *m,
     uint32_t result);
+
+/* What became of a CALLIT of `from`: counted, and logged in verbose mode. */
+void log_callit(enum callit, const struct sockaddr_in *from, uint32_t prog,
+    uint32_t vers, uint32_t proc);
 
 /* The following are limited to a few lines a second. */
 void log_refused(

@@ -19,3 +19,14 @@ const char *const pmap_whys[WHYS] = {
     [WHY_QUOTA] = "quota",
     [WHY_MEMORY] = "memory",
 };
+
+const char *const pmap_callits[CALLITS] = {
+    [CALLIT_FORWARDED] = "forwarded",
+    [CALLIT_RELAYED] = "relayed",
+    [CALLIT_REFUSED] = "refused",
+    [CALLIT_UNKNOWN] = "unknown",
+    [CALLIT_EXPIRED] = "expired",
+    [CALLIT_EVICTED] = "evicted",
+    [CALLIT_TOO_LONG] = "too_long",
+    [CALLIT_FAILED] = "failed",
+};

@@ -72,9 +72,23 @@ enum why {
 	WHYS
 };
 
+/* What became of a CALLIT, see forward.h. */
+enum callit {
+	CALLIT_FORWARDED, /* to the service */
+	CALLIT_RELAYED,   /* its answer, to the caller */
+	CALLIT_REFUSED,   /* by policy: the caller, or what was called */
+	CALLIT_UNKNOWN,   /* nothing is registered */
+	CALLIT_EXPIRED,   /* no answer came in time */
+	CALLIT_EVICTED,   /* it had to make room */
+	CALLIT_TOO_LONG,  /* an answer longer than may be sent */
+	CALLIT_FAILED,    /* an error, from the service or ours */
+	CALLITS
+};
+
 /* What the procedures, doors and reasons are called in the log. */
 extern const char *const pmap_procs[6];
 extern const char *const pmap_doors[DOORS];
 extern const char *const pmap_whys[WHYS];
+extern const char *const pmap_callits[CALLITS];
 
 #endif

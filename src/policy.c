@@ -94,3 +94,47 @@ policy_unset(uid_t who, const struct mapping *m)
 		return (WHY_SELF);
 	return (who == OWNER_ROOT || who == m->owner ? WHY_GRANTED : WHY_OWNER);
 }
+
+bool
+policy_callit_caller(enum callit_who who, const struct callit_caller *c)
+{
+	if (c->smuggled || who == CALLIT_NOBODY)
+		return (false);
+	if (c->door == DOOR_LOOPBACK || c->own)
+		return (true);
+	return (who == CALLIT_LINK && c->attached);
+}
+
+bool
+policy_callit_target(
+    uint32_t prog, uint32_t proc, uint32_t port, uint32_t own_port)
+{
+	/* these tell who is asking by where the call comes from */
+	static const uint32_t trusting[] = {
+	    100003, /* nfs */
+	    100004, /* ypserv */
+	    100005, /* mountd */
+	    100007, /* ypbind */
+	    100009, /* yppasswd */
+	    100011, /* rquota */
+	    100021, /* nlockmgr */
+	    100024, /* status */
+	    100069, /* ypxfrd */
+	    100227, /* nfs_acl */
+	};
+	enum {
+		YPSERV = 100004,
+		YPPROC_DOMAIN = 1,
+		YPPROC_DOMAIN_NONACK = 2
+	};
+
+	if (prog == PMAP_PROG || port == PMAP_PORT || port == own_port)
+		return (false);
+	if (proc == 0 || (prog == YPSERV && (proc == YPPROC_DOMAIN ||
+						proc == YPPROC_DOMAIN_NONACK)))
+		return (true);
+	for (size_t i = 0; i < sizeof(trusting) / sizeof(*trusting); i++)
+		if (prog == trusting[i])
+			return (false);
+	return (true);
+}

@@ -20,6 +20,7 @@
 #include "daemon.h"
 #include "datagram.h"
 #include "door.h"
+#include "forward.h"
 #include "links.h"
 #include "listener.h"
 #include "log.h"
@@ -45,6 +46,7 @@ struct options {
 	bool loopback;
 	struct door_plan plan;
 	struct nets guests;
+	enum callit_who callit;
 	const char *user;
 	const char *group;
 };
@@ -61,9 +63,11 @@ static void __attribute__((noreturn)) usage(const char *problem, int option)
 
 static void __attribute__((noreturn)) help(void)
 {
-	printf("usage: portmap [-dflvVh] [-a NET/LEN] [-g GROUP] [-i ADDR] "
-	       "[-p PORT] [-u USER]\n"
+	printf("usage: portmap [-dflvVh] [-a NET/LEN] [-c WHO] [-g GROUP] "
+	       "[-i ADDR] [-p PORT] [-u USER]\n"
 	       "  -a NET/LEN  answer only this network (repeatable)\n"
+	       "  -c WHO      whose broadcast calls to forward: none, host or "
+	       "link\n"
 	       "  -d          the same as -f -v\n"
 	       "  -f          stay in the foreground, log to stderr\n"
 	       "  -g GROUP    become this group (default: the user's)\n"
@@ -89,6 +93,18 @@ parse_port(const char *text)
 	    port > PORT_MAX)
 		usage("a port is a number from 1 to 65535, in option", 'p');
 	return ((in_port_t)port);
+}
+
+static enum callit_who
+parse_callit(const char *text)
+{
+	if (strcmp(text, "none") == 0)
+		return (CALLIT_NOBODY);
+	if (strcmp(text, "host") == 0)
+		return (CALLIT_HOST);
+	if (strcmp(text, "link") != 0)
+		usage("it is none, host or link, in option", 'c');
+	return (CALLIT_LINK);
 }
 
 static void
@@ -122,10 +138,13 @@ parse(int argc, char *argv[], struct options *o)
 	int c;
 
 	opterr = 0;
-	while ((c = getopt(argc, argv, ":a:dfg:hi:lp:u:vV")) != -1) {
+	while ((c = getopt(argc, argv, ":a:c:dfg:hi:lp:u:vV")) != -1) {
 		switch (c) {
 		case 'a':
 			add_guests(&o->guests, optarg);
+			break;
+		case 'c':
+			o->callit = parse_callit(optarg);
 			break;
 		case 'd':
 			o->foreground = o->verbose = true;
@@ -193,7 +212,7 @@ on_signal(int sig)
 		log_verbosity();
 		break;
 	case SIGUSR2:
-		log_stats(table_count(table), crowd_count());
+		log_stats(table_count(table), crowd_count(), forward_count());
 		break;
 	case SIGHUP:
 		break;
@@ -206,8 +225,8 @@ on_signal(int sig)
 static int64_t
 tick(int64_t now)
 {
-	int64_t next = INT64_MAX,
-		due[] = {log_tick(now), stream_tick(now), listener_tick(now)};
+	int64_t next = INT64_MAX, due[] = {log_tick(now), stream_tick(now),
+				      listener_tick(now), forward_tick(now)};
 
 	for (size_t i = 0; i < sizeof(due) / sizeof(*due); i++)
 		if (due[i] < next)
@@ -246,12 +265,15 @@ serve(const struct doors *doors, const struct nets *guests)
 int
 main(int argc, char *argv[])
 {
-	struct options o = {.user = RPCUSER, .plan = {.port = PMAP_PORT}};
+	struct options o = {.user = RPCUSER,
+	    .callit = CALLIT_LINK,
+	    .plan = {.port = PMAP_PORT}};
 	struct doors doors = {.count = 0};
 	struct identity id;
 	const char *by_default = o.user;
 	SVCXPRT *xprt;
 	uint64_t seed;
+	int descriptors;
 
 	reserve_stdio();
 	umask(022);
@@ -259,7 +281,9 @@ main(int argc, char *argv[])
 	log_open(o.foreground);
 	log_set_verbose(o.verbose);
 	id = priv_identity(o.user, o.group, o.user == by_default);
-	crowd_limits(priv_limits());
+	descriptors = priv_limits();
+	crowd_limits(descriptors);
+	forward_limits(descriptors);
 	if (!o.foreground)
 		daemon_start();
 
@@ -280,7 +304,8 @@ main(int argc, char *argv[])
 	    (table = table_new(seed)) == NULL)
 		log_fatal("out of memory");
 	xprt = serve(&doors, o.guests.count > 0 ? &o.guests : NULL);
-	if (service_start(xprt, table, o.plan.port) == -1 ||
+	if (service_start(xprt, table,
+		&(struct service_options){o.plan.port, o.callit}) == -1 ||
 	    loop_signals(on_signal) == -1)
 		log_fatal("cannot start: %s", strerror(errno));
 	daemon_ready();
@@ -291,6 +316,7 @@ main(int argc, char *argv[])
 	daemon_unlock();
 	listener_close_all();
 	stream_close_all();
+	forward_close_all();
 	datagram_close_all();
 	service_stop();
 	owner_close();

@@ -129,7 +129,8 @@ capabilities(long call, struct __user_cap_data_struct data[2])
 static bool
 has_dropped(const struct identity *id)
 {
-	struct __user_cap_data_struct caps[2];
+	struct __user_cap_data_struct caps[2] = {
+	    {~0u, ~0u, ~0u}, {~0u, ~0u, ~0u}};
 	uid_t r, e, s;
 	gid_t rg, eg, sg;
 

@@ -21,6 +21,8 @@
 #include <rpc/rpcb_prot.h>
 
 #include "door.h"
+#include "forward.h"
+#include "links.h"
 #include "log.h"
 #include "owner.h"
 #include "policy.h"
@@ -29,6 +31,7 @@
 #include "wire.h"
 
 static struct table *table;
+static struct service_options options;
 
 /* DUMP's answer, encoded once and kept until the table changes. */
 static struct wire_dump dump;
@@ -223,6 +226,46 @@ proc_dump(SVCXPRT *xprt, const struct call *call)
 	    &call->peer, PMAPPROC_DUMP, &none, (uint32_t)table_count(table));
 }
 
+static void
+proc_callit(SVCXPRT *xprt, const struct call *call)
+{
+	static struct wire_callit what;
+	const struct callit_caller caller = {.door = call->peer.door,
+	    .own = door_is_lo(call->ifindex) ||
+		   links_own(call->peer.from.sin_addr),
+	    .attached = links_attached(call->peer.from.sin_addr, call->ifindex),
+	    .smuggled = door_is_127(call->local) && !door_is_lo(call->ifindex)};
+	const struct forward_caller back = {.from = call->peer.from,
+	    .local = call->local,
+	    .fd = xprt->xp_fd,
+	    .xid = call->xid,
+	    .answer_max =
+		call->peer.door == DOOR_NETWORK ? CALLIT_ANSWER_MAX : SIZE_MAX};
+	const struct mapping *service;
+	enum callit no = CALLIT_REFUSED;
+
+	if (!call->datagram) {
+		svcerr_noproc(xprt);
+		return;
+	}
+	/* from here on there is nothing to say but success */
+	if (!svc_getargs(xprt, (xdrproc_t)wire_callit, &what)) {
+		log_dropped(&call->peer, "arguments");
+		return;
+	}
+	if (policy_callit_caller(options.callit, &caller)) {
+		service = table_get(table, what.prog, what.vers, IPPROTO_UDP);
+		if (service == NULL) {
+			no = CALLIT_UNKNOWN;
+		} else if (policy_callit_target(what.prog, what.proc,
+			       service->port, options.port)) {
+			forward_start(&back, &what, (in_port_t)service->port);
+			return;
+		}
+	}
+	log_callit(no, &call->peer.from, what.prog, what.vers, what.proc);
+}
+
 static const struct procedure {
 	void (*run)(SVCXPRT *, const struct call *);
 	bool changes;   /* the table: not at every door */
@@ -233,6 +276,7 @@ static const struct procedure {
     [PMAPPROC_UNSET] = {proc_unset, true, false},
     [PMAPPROC_GETPORT] = {proc_getport, false, true},
     [PMAPPROC_DUMP] = {proc_dump, false, false},
+    [PMAPPROC_CALLIT] = {proc_callit, false, true},
 };
 
 static void
@@ -342,14 +386,15 @@ dispatch_rpcb(struct svc_req *request, SVCXPRT *xprt)
 }
 
 int
-service_start(SVCXPRT *xprt, struct table *t, in_port_t port)
+service_start(SVCXPRT *xprt, struct table *t, const struct service_options *o)
 {
 	table = t;
+	options = *o;
 	for (size_t i = 0; i < OWN_ENTRIES; i++) {
 		const struct mapping own = {.prog = PMAP_PROG,
 		    .vers = PMAPVERS,
 		    .prot = prots[i],
-		    .port = port,
+		    .port = o->port,
 		    .owner = OWNER_ROOT};
 
 		if (table_put(table, &own) == -1)

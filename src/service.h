@@ -4,6 +4,7 @@
 
 #include <rpc/rpc.h>
 
+#include "policy.h"
 #include "table.h"
 
 /*
@@ -11,13 +12,20 @@
  * version 3 that libtirpc's servers register by, at the local door only.
  */
 
+/* Whose CALLITs are served, and the port that we are at. */
+struct service_options {
+	in_port_t port;
+	enum callit_who callit;
+};
+
 /*
  * Answer calls from this table, which is still empty and outlives the
- * service; the mapper's own entries, at `port`, become its first.  `xprt` is
+ * service; the mapper's own entries become its first.  `xprt` is
  * any transport: libtirpc then serves us on all of them.  0, or -1 when out of
  * memory.
  */
-int service_start(SVCXPRT *xprt, struct table *, in_port_t port);
+int service_start(
+    SVCXPRT *xprt, struct table *, const struct service_options *);
 void service_stop(void);
 
 #endif

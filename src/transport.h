@@ -23,6 +23,7 @@ struct call {
 	struct peer peer;
 	struct in_addr local; /* the address of ours that it came to */
 	int ifindex;          /* the interface that it came in by */
+	bool datagram;        /* not by a stream */
 	bool broadcast;       /* not sent to us alone */
 	uint32_t xid;
 	size_t len; /* bytes that arrived */

@@ -16,6 +16,20 @@ enum {
 	WORD = BYTES_PER_XDR_UNIT,
 };
 
+static uint32_t
+word_at(const uint8_t *p)
+{
+	return ((uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
+		(uint32_t)p[2] << 8 | p[3]);
+}
+
+static void
+set_word(void *at, uint32_t word)
+{
+	word = htonl(word);
+	memcpy(at, &word, WORD);
+}
+
 bool_t
 wire_void(XDR *xdrs, void *nothing)
 {
@@ -106,11 +120,71 @@ wire_uaddr(const char *uaddr)
 	return (*p == '\0' ? octets[4] * 256 + octets[5] : -1);
 }
 
+bool_t
+wire_callit(XDR *xdrs, struct wire_callit *c)
+{
+	return (xdr_u_int32_t(xdrs, &c->prog) &&
+		xdr_u_int32_t(xdrs, &c->vers) &&
+		xdr_u_int32_t(xdrs, &c->proc) && xdr_u_int32_t(xdrs, &c->len) &&
+		c->len <= sizeof(c->args) &&
+		xdr_opaque(xdrs, (char *)c->args, c->len));
+}
+
+size_t
+wire_forward(const struct wire_callit *c, uint32_t xid, uint8_t *bytes)
+{
+	const uint32_t head[WIRE_CALL_MIN / WORD] = {xid, CALL, RPC_MSG_VERSION,
+	    c->prog, c->vers, c->proc, AUTH_NONE, 0, AUTH_NONE, 0};
+
+	for (size_t i = 0; i < WIRE_CALL_MIN / WORD; i++)
+		set_word(bytes + i * WORD, head[i]);
+	memcpy(bytes + WIRE_CALL_MIN, c->args, c->len);
+	return (WIRE_CALL_MIN + c->len);
+}
+
+enum wire_answer
+wire_answer(const uint8_t *bytes, size_t len, uint32_t xid,
+    const uint8_t **results, size_t *results_len)
+{
+	size_t verf;
+
+	if (len < 3 * WORD || len % WORD != 0 || word_at(bytes) != xid ||
+	    word_at(bytes + WORD) != REPLY)
+		return (ANSWER_OTHER);
+	if (word_at(bytes + 2 * WORD) != MSG_ACCEPTED)
+		return (ANSWER_FAILED);
+	/* the verifier: flavour, length, body */
+	if (len < WIRE_REPLY_HEAD ||
+	    (verf = word_at(bytes + 4 * WORD)) > MAX_AUTH_BYTES ||
+	    len < WIRE_REPLY_HEAD + RNDUP(verf))
+		return (ANSWER_OTHER);
+	bytes += 5 * WORD + RNDUP(verf);
+	if (word_at(bytes) != SUCCESS)
+		return (ANSWER_FAILED);
+	*results = bytes + WORD;
+	*results_len = len - WIRE_REPLY_HEAD - RNDUP(verf);
+	return (ANSWER_SUCCESS);
+}
+
+size_t
+wire_callit_answer(uint32_t xid, uint32_t port, const uint8_t *results,
+    size_t results_len, uint8_t *bytes, size_t room)
+{
+	const uint32_t head[] = {xid, REPLY, MSG_ACCEPTED, AUTH_NONE, 0,
+	    SUCCESS, port, (uint32_t)results_len};
+
+	if (sizeof(head) + results_len > room)
+		return (0);
+	for (size_t i = 0; i < sizeof(head) / WORD; i++)
+		set_word(bytes + i * WORD, head[i]);
+	memcpy(bytes + sizeof(head), results, results_len);
+	return (sizeof(head) + results_len);
+}
+
 static void
 put_word(struct wire_dump *d, uint32_t word)
 {
-	word = htonl(word);
-	memcpy(d->bytes + d->len, &word, WORD);
+	set_word(d->bytes + d->len, word);
 	d->len += WORD;
 }
 
@@ -151,13 +225,6 @@ bool_t
 wire_dump(XDR *xdrs, struct wire_dump *d)
 {
 	return (XDR_PUTBYTES(xdrs, d->bytes, (u_int)d->len));
-}
-
-static uint32_t
-word_at(const unsigned char *p)
-{
-	return ((uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
-		(uint32_t)p[2] << 8 | p[3]);
 }
 
 bool

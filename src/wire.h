@@ -57,6 +57,38 @@ enum wire_netid wire_netid(const char *netid);
  */
 int32_t wire_uaddr(const char *uaddr);
 
+/* The arguments of CALLIT: RFC 1833 section 3.1, `call_args`. */
+struct wire_callit {
+	uint32_t prog;
+	uint32_t vers;
+	uint32_t proc;
+	uint32_t len; /* of args, which are the service's to understand */
+	uint8_t args[WIRE_RECORD_MAX];
+};
+bool_t wire_callit(XDR *, struct wire_callit *);
+
+/*
+ * A call of our own with AUTH_NONE (RFC 5531 section 9) around the arguments
+ * of a CALLIT; its length.  `bytes` has room for WIRE_CALL_MIN more than they.
+ */
+size_t wire_forward(const struct wire_callit *, uint32_t xid, uint8_t *bytes);
+
+/* A service's answer to that call. */
+enum wire_answer {
+	ANSWER_OTHER,   /* not to this call, or no answer at all */
+	ANSWER_FAILED,  /* it did not succeed */
+	ANSWER_SUCCESS, /* `results` are `results_len` bytes of it */
+};
+enum wire_answer wire_answer(const uint8_t *bytes, size_t len, uint32_t xid,
+    const uint8_t **results, size_t *results_len);
+
+/*
+ * The answer to a CALLIT (RFC 1833 section 3.2), from the header on; its
+ * length, or 0 when it has no room.  The results' length is a multiple of 4.
+ */
+size_t wire_callit_answer(uint32_t xid, uint32_t port, const uint8_t *results,
+    size_t results_len, uint8_t *bytes, size_t room);
+
 /*
  * The result of DUMP, encoded beforehand: RFC 1833 section 3.1, `pmaplist`.
  * Entries are added one by one, and wire_dump_end() closes the list.

@@ -10,7 +10,7 @@ table policy crowd wire owner loop
 door daemon priv links
 transport
 datagram stream
-listener
+listener forward
 service
 portmap'
 layer() {

@@ -184,17 +184,36 @@ def connect_hosts(a, b, net="192.168.77", names=("veth0", "veth0")):
         host.sysctl(f"net.ipv6.conf.{name}.disable_ipv6", 1)
 
 
+def reach_loopback(a, b):
+    """Let b, a neighbour of a, reach 127.0.0.1 of a, as it can where
+    route_localnet is set (kube-proxy does that)."""
+    for h in (a, b):
+        for iface in ("all", "veth0"):
+            for name, value in (("route_localnet", 1), ("rp_filter", 0),
+                                ("accept_local", 1)):
+                h.sysctl(f"net.ipv4.conf.{iface}.{name}", value)
+    mac = a.run(["ip", "-br", "link", "show", "veth0"]).split()[2]
+    for net in ("127.0.0.1", "127.0.0.0/8"):
+        b.run(["ip", "route", "del", "local", net, "dev", "lo", "table",
+               "local"])
+    b.run(["ip", "route", "add", "127.0.0.1/32", "via", "192.168.77.1", "dev",
+           "veth0", "onlink", "src", "192.168.77.2"])
+    b.run(["ip", "neigh", "replace", "192.168.77.1", "lladdr", mac, "dev",
+           "veth0"])
+
+
 class Portmap:
     """The daemon in the foreground, watched: it must end with status 0 and
     say nothing that the test did not expect."""
 
-    def __init__(self, host, *args, foreground=True, log_dir=None, **kw):
+    def __init__(self, host, *args, foreground=True, log_dir=None, under=(),
+                 **kw):
         self.host = host
         self.log = log_dir / f"portmap-{id(self)}.log"
         self._expected = [r"ready ", r"stopped "]
         with open(self.log, "wb") as log:
             self.process = host.popen(
-                [PORTMAP] + (["-f"] if foreground else []) + list(args),
+                [*under, PORTMAP] + (["-f"] if foreground else []) + list(args),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, **kw)
         self.pid = self.process.pid
 

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 import rpc
-from lab import NOBODY, connect_hosts
+from lab import NOBODY, connect_hosts, reach_loopback
 from rpc import TCP, UDP
 
 PROG = 300200
@@ -244,23 +244,7 @@ def test_a_neighbour_that_forges_the_loopback_address(neighbours, start):
     a, b = neighbours
     daemon = start(a)
     daemon.expect("refused ")
-    for h in (a, b):
-        for key in ("route_localnet=1", "rp_filter=0", "accept_local=1"):
-            name, value = key.split("=")
-            for iface in ("all", "veth0"):
-                h.sysctl(f"net.ipv4.conf.{iface}.{name}", value)
-    # b: 127.0.0.1 lives at a
-    mac = a.run(["cat", "/sys/class/net/veth0/address"]).strip() \
-        if a.path("/sys/class/net/veth0").exists() else \
-        a.run(["ip", "-br", "link", "show", "veth0"]).split()[2]
-    b.run(["ip", "route", "del", "local", "127.0.0.1", "dev", "lo", "table",
-           "local"])
-    b.run(["ip", "route", "del", "local", "127.0.0.0/8", "dev", "lo", "table",
-           "local"])
-    b.run(["ip", "route", "add", "127.0.0.1/32", "via", "192.168.77.1", "dev",
-           "veth0", "onlink", "src", "192.168.77.2"])
-    b.run(["ip", "neigh", "replace", "192.168.77.1", "lladdr", mac, "dev",
-           "veth0"])
+    reach_loopback(a, b)
 
     # a plain one first: the packets really arrive, at the network door
     for door in (b.udp, b.tcp):

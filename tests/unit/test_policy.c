@@ -223,6 +223,54 @@ test_unset(void **state)
 	assert_int_equal(policy_unset(OWNER_NONE, &m), WHY_OWNER);
 }
 
+static void
+test_callit_callers(void **state)
+{
+	static const struct {
+		struct callit_caller caller;
+		bool served[3]; /* by -c none, host, link */
+	} cases[] = {
+	    {{DOOR_LOOPBACK, true, true, false}, {false, true, true}},
+	    {{DOOR_NETWORK, true, true, false}, {false, true, true}},
+	    {{DOOR_NETWORK, true, false, false}, {false, true, true}},
+	    {{DOOR_NETWORK, false, true, false}, {false, false, true}},
+	    {{DOOR_NETWORK, false, false, false}, {false, false, false}},
+	    {{DOOR_NETWORK, false, true, true}, {false, false, false}},
+	    {{DOOR_NETWORK, true, true, true}, {false, false, false}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(cases); i++)
+		for (enum callit_who w = CALLIT_NOBODY; w <= CALLIT_LINK; w++)
+			assert_int_equal(
+			    policy_callit_caller(w, &cases[i].caller),
+			    cases[i].served[w]);
+}
+
+static void
+test_callit_targets(void **state)
+{
+	static const uint32_t trusting[] = {100003, 100005, 100007, 100009,
+	    100011, 100021, 100024, 100069, 100227};
+
+	(void)state;
+	for (uint32_t proc = 0; proc < 10; proc++) {
+		assert_false(policy_callit_target(PMAP_PROG, proc, 5000, 111));
+		assert_false(policy_callit_target(300000, proc, 111, 111));
+		assert_false(policy_callit_target(300000, proc, 111, 999));
+		assert_false(policy_callit_target(300000, proc, 999, 999));
+		assert_true(policy_callit_target(300000, proc, 999, 111));
+		assert_int_equal(
+		    policy_callit_target(100004, proc, 5000, 111), proc <= 2);
+		for (size_t i = 0; i < LENGTH(trusting); i++)
+			assert_int_equal(
+			    policy_callit_target(trusting[i], proc, 5000, 111),
+			    proc == 0);
+	}
+	assert_true(policy_callit_target(100001, 3, 5000, 111));
+	assert_true(policy_callit_target(100026, 1, 5000, 111));
+}
+
 int
 main(void)
 {
@@ -236,6 +284,8 @@ main(void)
 	    cmocka_unit_test(test_programs_of_root),
 	    cmocka_unit_test(test_quotas),
 	    cmocka_unit_test(test_unset),
+	    cmocka_unit_test(test_callit_callers),
+	    cmocka_unit_test(test_callit_targets),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

@@ -220,6 +220,105 @@ test_authsys(void **state)
 	}
 }
 
+static void
+test_callit(void **state)
+{
+	static struct wire_callit c;
+	static uint8_t bytes[WIRE_CALL_MIN + WIRE_RECORD_MAX];
+	struct body b = {.len = 0};
+	const uint32_t head[] = {
+	    htonl(7), 0, htonl(2), htonl(1), htonl(2), htonl(3), 0, 0, 0, 0};
+
+	(void)state;
+	word(&b, 1);
+	word(&b, 2);
+	word(&b, 3);
+	text(&b, "abcdefg", 7);
+	for (size_t len = 0; len < b.len; len++)
+		assert_false(decode(&b, len, (xdrproc_t)wire_callit, &c));
+	assert_true(decode(&b, b.len, (xdrproc_t)wire_callit, &c));
+	assert_int_equal(c.len, 7);
+	assert_int_equal(wire_forward(&c, 7, bytes), 47);
+	assert_memory_equal(bytes, head, sizeof(head));
+	assert_memory_equal(bytes + 40, "abcdefg", 7);
+
+	b.len = 12;
+	word(&b, WIRE_RECORD_MAX + 1);
+	assert_false(decode(&b, sizeof(b.bytes), (xdrproc_t)wire_callit, &c));
+	b.len = 12;
+	word(&b, 0xffffffff);
+	assert_false(decode(&b, sizeof(b.bytes), (xdrproc_t)wire_callit, &c));
+}
+
+/* The answer of a service, in memory of just its length. */
+static enum wire_answer
+judge(const struct body *b, size_t len, size_t *results_len)
+{
+	uint8_t *copy = test_malloc(len + 1);
+	const uint8_t *results = NULL;
+	enum wire_answer answer;
+
+	memcpy(copy, b->bytes, len);
+	answer = wire_answer(copy, len, 7, &results, results_len);
+	if (answer == ANSWER_SUCCESS)
+		assert_ptr_equal(results + *results_len, copy + len);
+	test_free(copy);
+	return (answer);
+}
+
+static void
+test_answer(void **state)
+{
+	struct body b = {.len = 0};
+	size_t n;
+
+	(void)state;
+	word(&b, 7);
+	word(&b, 1);
+	word(&b, 0);
+	word(&b, 1);
+	text(&b, "verifier", 8);
+	word(&b, 0);
+	word(&b, 42);
+	for (size_t len = 0; len < 32; len++)
+		assert_int_equal(judge(&b, len, &n), ANSWER_OTHER);
+	assert_int_equal(judge(&b, 32, &n), ANSWER_SUCCESS);
+	assert_int_equal(n, 0);
+	assert_int_equal(judge(&b, 36, &n), ANSWER_SUCCESS);
+	assert_int_equal(n, 4);
+	assert_int_equal(judge(&b, 35, &n), ANSWER_OTHER);
+
+	b.bytes[31] = 4; /* GARBAGE_ARGS */
+	assert_int_equal(judge(&b, 36, &n), ANSWER_FAILED);
+	b.bytes[31] = 0;
+	b.bytes[18] = 1; /* a verifier of 264 */
+	assert_int_equal(judge(&b, 36, &n), ANSWER_OTHER);
+	b.bytes[16] = 0xff;
+	assert_int_equal(judge(&b, 36, &n), ANSWER_OTHER);
+	b.bytes[11] = 1; /* denied */
+	assert_int_equal(judge(&b, 36, &n), ANSWER_FAILED);
+	b.bytes[7] = 0; /* a call */
+	assert_int_equal(judge(&b, 36, &n), ANSWER_OTHER);
+}
+
+static void
+test_callit_answer(void **state)
+{
+	const uint32_t expected[] = {
+	    htonl(9), htonl(1), 0, 0, 0, 0, htonl(5000), htonl(4), htonl(42)};
+	const uint32_t result = htonl(42);
+	uint8_t bytes[64];
+
+	(void)state;
+	assert_int_equal(
+	    wire_callit_answer(9, 5000, (const uint8_t *)&result, 4, bytes, 36),
+	    36);
+	assert_memory_equal(bytes, expected, 36);
+	assert_int_equal(
+	    wire_callit_answer(9, 5000, (const uint8_t *)&result, 4, bytes, 35),
+	    0);
+}
+
 int
 main(void)
 {
@@ -232,6 +331,9 @@ main(void)
 	    cmocka_unit_test(test_uaddr),
 	    cmocka_unit_test_teardown(test_dump, wrap_teardown),
 	    cmocka_unit_test(test_authsys),
+	    cmocka_unit_test(test_callit),
+	    cmocka_unit_test(test_answer),
+	    cmocka_unit_test(test_callit_answer),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
