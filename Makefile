@@ -32,14 +32,17 @@ LIBS := $(shell $(PKGCONF) --libs libtirpc)
 COMPILE = $(CC) $(PM_CPPFLAGS) $(PM_CFLAGS) $(HARDEN) $(CPPFLAGS) $(CFLAGS)
 LINK = $(CC) -pie $(HARDEN_LD) $(CFLAGS) $(LDFLAGS)
 
-MODULES := $(filter-out portmap,$(patsubst src/%.c,%,$(wildcard src/*.c)))
+PROGRAMS := portmap pmap_dump pmap_set
+MODULES := $(filter-out client $(PROGRAMS),$(patsubst src/%.c,%,$(wildcard src/*.c)))
 OBJS := $(MODULES:%=$(BUILD)/%.o)
-PROGRAMS := portmap
-MAN8 := portmap.8
+MAN8 := $(PROGRAMS:%=%.8)
 
 all: $(PROGRAMS:%=$(BUILD)/%)
 
 $(BUILD)/portmap: $(BUILD)/portmap.o $(OBJS)
+	$(LINK) -o $@ $^ $(LIBS)
+
+$(BUILD)/pmap_%: $(BUILD)/pmap_%.o $(BUILD)/client.o $(BUILD)/wire.o
 	$(LINK) -o $@ $^ $(LIBS)
 
 $(BUILD)/%.o: src/%.c Makefile
@@ -51,7 +54,7 @@ $(BUILD)/%.o: src/%.c Makefile
 UNITS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 # calls that the unit tests make fail: tests/unit/wrap.h
 WRAPPED := malloc calloc realloc setgroups setresgid setresuid prctl syscall \
-    recv sendto socket getifaddrs
+    recv sendto socket write getifaddrs
 PEERS := build/peers
 
 $(BUILD)/unit/%.o: tests/unit/%.c Makefile
@@ -61,7 +64,7 @@ $(BUILD)/unit/%.o: tests/unit/%.c Makefile
 $(BUILD)/unit/test_%: $(BUILD)/unit/test_%.o $(BUILD)/unit/wrap.o $(OBJS)
 	$(LINK) $(WRAPPED:%=-Wl,--wrap=%) -o $@ $^ -lcmocka $(LIBS)
 
-.SECONDARY: $(UNITS:%=%.o) $(BUILD)/unit/wrap.o
+.SECONDARY: $(UNITS:%=%.o) $(PROGRAMS:%=$(BUILD)/%.o) $(BUILD)/unit/wrap.o
 
 $(PEERS)/%: tests/peers/%.c
 	@mkdir -p $(@D)

@@ -153,6 +153,11 @@ datagram_recv(SVCXPRT *xprt, struct rpc_msg *msg)
 static enum xprt_stat
 datagram_stat(SVCXPRT *xprt)
 {
+	struct transport *t = transport_of(xprt);
+
+	if (t->hurry)
+		send_answers(xprt->xp_fd);
+	t->hurry = false;
 	if (in.next < in.count)
 		return (XPRT_MOREREQS);
 	if (out.count > 0)

@@ -367,3 +367,18 @@ log_trouble(const char *what, int error)
 		return;
 	emit(LOG_ERR, "trouble with=%s error=%s", what, strerror(error));
 }
+
+void
+log_dead(const struct mapping *m)
+{
+	emit(LOG_NOTICE, "dead prog=%u vers=%u prot=%u port=%u owner=%d",
+	    m->prog, m->vers, m->prot, m->port, (int)m->owner);
+}
+
+void
+log_skipped(size_t line, const char *why)
+{
+	if (!admit())
+		return;
+	emit(LOG_WARNING, "skipped journal line=%zu why=%s", line, why);
+}

@@ -55,12 +55,16 @@ void log_call(const struct peer *, uint32_t proc, const struct mapping *m,
 void log_callit(enum callit, const struct sockaddr_in *from, uint32_t prog,
     uint32_t vers, uint32_t proc);
 
+/* An entry is dropped because nothing is bound to its port. */
+void log_dead(const struct mapping *);
+
 /* The following are limited to a few lines a second. */
 void log_refused(
     const struct peer *, uint32_t proc, const struct mapping *m, enum why);
 void log_replaced(const struct mapping *old, const struct mapping *by);
 void log_dropped(const struct peer *, const char *why);
 void log_evicted(const struct peer *);
+void log_skipped(size_t line, const char *why);
 void log_trouble(const char *what, int error);
 
 #endif

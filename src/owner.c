@@ -45,6 +45,7 @@ struct search {
 	uid_t uid;
 	bool found;     /* any socket */
 	bool found_uid; /* one of uid */
+	uint8_t *ports; /* a bit for each that was found, or NULL */
 };
 
 enum progress {
@@ -73,6 +74,7 @@ owner_close(void)
 	diag_fd = -1;
 }
 
+/* Ask for the sockets bound to one port, or, for port 0, for all. */
 static int
 ask(int family, uint32_t prot, uint32_t port)
 {
@@ -95,9 +97,11 @@ ask(int family, uint32_t prot, uint32_t port)
 		.le_port = {0, 0, (uint16_t)port}},
 	};
 
-	return (sendto(diag_fd, &r, sizeof(r), MSG_DONTWAIT,
+	if (port == 0) /* all of them */
+		r.nlh.nlmsg_len = offsetof(struct request, attr);
+	return (sendto(diag_fd, &r, r.nlh.nlmsg_len, MSG_DONTWAIT,
 		    (const struct sockaddr *)&kernel,
-		    sizeof(kernel)) == (ssize_t)sizeof(r)
+		    sizeof(kernel)) == (ssize_t)r.nlh.nlmsg_len
 		    ? 0
 		    : -1);
 }
@@ -136,7 +140,11 @@ look_at(const struct nlmsghdr *nlh, struct search *s)
 	    nlh->nlmsg_len < NLMSG_LENGTH(sizeof(*msg)))
 		return (FAILED);
 	if (serves_ipv4(nlh, msg)) {
+		unsigned port = ntohs(msg->id.idiag_sport);
+
 		s->found = true;
+		if (s->ports != NULL)
+			s->ports[port / 8] |= (uint8_t)(1 << port % 8);
 		if (msg->idiag_uid == s->uid)
 			s->found_uid = true;
 	}
@@ -213,4 +221,35 @@ owner_holds(uint32_t prot, uint32_t port, uid_t uid)
 	struct search s = {.uid = uid};
 
 	return (search(prot, port, &s) == BOUND_YES && s.found_uid);
+}
+
+/* Which of the two protocols of a survey. */
+static size_t
+half(uint32_t prot)
+{
+	return (prot == IPPROTO_TCP ? 0 : 1);
+}
+
+void
+owner_survey(struct owner_survey *survey)
+{
+	static const uint32_t prots[] = {IPPROTO_TCP, IPPROTO_UDP};
+
+	memset(survey, 0, sizeof(*survey));
+	for (size_t i = 0; i < 2; i++) {
+		struct search s = {.ports = survey->ports[i]};
+
+		survey->known[i] = search(prots[i], 0, &s) != BOUND_UNKNOWN;
+	}
+}
+
+enum bound
+owner_survey_bound(
+    const struct owner_survey *survey, uint32_t prot, uint32_t port)
+{
+	if (!survey->known[half(prot)])
+		return (BOUND_UNKNOWN);
+	return ((survey->ports[half(prot)][port / 8] >> port % 8) & 1
+		    ? BOUND_YES
+		    : BOUND_NO);
 }

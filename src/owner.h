@@ -23,6 +23,15 @@ void owner_close(void);
 /* Is anything bound to this port?  `prot` is IPPROTO_TCP or IPPROTO_UDP. */
 enum bound owner_bound(uint32_t prot, uint32_t port);
 
+/* All ports that something is bound to at one time. */
+struct owner_survey {
+	bool known[2]; /* of TCP and UDP: was it answered? */
+	uint8_t ports[2][PORT_MAX / 8 + 1]; /* a bit for each */
+};
+void owner_survey(struct owner_survey *);
+enum bound owner_survey_bound(
+    const struct owner_survey *, uint32_t prot, uint32_t port);
+
 /* Is a socket of `uid` known to be bound to this port? */
 bool owner_holds(uint32_t prot, uint32_t port, uid_t uid);
 

@@ -21,6 +21,7 @@
 #include "datagram.h"
 #include "door.h"
 #include "forward.h"
+#include "journal.h"
 #include "links.h"
 #include "listener.h"
 #include "log.h"
@@ -47,6 +48,8 @@ struct options {
 	struct door_plan plan;
 	struct nets guests;
 	enum callit_who callit;
+	bool keep;
+	const char *journal; /* NULL: the usual one */
 	const char *user;
 	const char *group;
 };
@@ -63,8 +66,8 @@ static void __attribute__((noreturn)) usage(const char *problem, int option)
 
 static void __attribute__((noreturn)) help(void)
 {
-	printf("usage: portmap [-dflvVh] [-a NET/LEN] [-c WHO] [-g GROUP] "
-	       "[-i ADDR] [-p PORT] [-u USER]\n"
+	printf("usage: portmap [-dfklvVh] [-a NET/LEN] [-c WHO] [-g GROUP] "
+	       "[-i ADDR] [-m FILE] [-p PORT] [-u USER]\n"
 	       "  -a NET/LEN  answer only this network (repeatable)\n"
 	       "  -c WHO      whose broadcast calls to forward: none, host or "
 	       "link\n"
@@ -73,7 +76,10 @@ static void __attribute__((noreturn)) help(void)
 	       "  -g GROUP    become this group (default: the user's)\n"
 	       "  -i ADDR     listen on this address and 127.0.0.1 only "
 	       "(repeatable)\n"
+	       "  -k          keep entries whose server seems dead\n"
 	       "  -l          listen on 127.0.0.1 and the local socket only\n"
+	       "  -m FILE     the journal, or none (default: " RUN_DIR
+	       "/map/journal)\n"
 	       "  -p PORT     listen on this port instead of 111\n"
 	       "  -u USER     become this user (default: " RPCUSER ")\n"
 	       "  -v          log each call\n"
@@ -138,7 +144,7 @@ parse(int argc, char *argv[], struct options *o)
 	int c;
 
 	opterr = 0;
-	while ((c = getopt(argc, argv, ":a:c:dfg:hi:lp:u:vV")) != -1) {
+	while ((c = getopt(argc, argv, ":a:c:dfg:hi:klm:p:u:vV")) != -1) {
 		switch (c) {
 		case 'a':
 			add_guests(&o->guests, optarg);
@@ -160,8 +166,14 @@ parse(int argc, char *argv[], struct options *o)
 		case 'i':
 			add_address(&o->plan, optarg);
 			break;
+		case 'k':
+			o->keep = true;
+			break;
 		case 'l':
 			o->loopback = true;
+			break;
+		case 'm':
+			o->journal = optarg;
 			break;
 		case 'p':
 			o->plan.port = parse_port(optarg);
@@ -215,6 +227,7 @@ on_signal(int sig)
 		log_stats(table_count(table), crowd_count(), forward_count());
 		break;
 	case SIGHUP:
+		service_sweep();
 		break;
 	default:
 		stopped_by = sig;
@@ -225,8 +238,9 @@ on_signal(int sig)
 static int64_t
 tick(int64_t now)
 {
-	int64_t next = INT64_MAX, due[] = {log_tick(now), stream_tick(now),
-				      listener_tick(now), forward_tick(now)};
+	int64_t next = INT64_MAX,
+		due[] = {log_tick(now), stream_tick(now), listener_tick(now),
+		    forward_tick(now), journal_tick(now)};
 
 	for (size_t i = 0; i < sizeof(due) / sizeof(*due); i++)
 		if (due[i] < next)
@@ -243,6 +257,21 @@ run_dir(in_port_t port)
 	snprintf(dir, sizeof(dir), port == PMAP_PORT ? "%s" : "%s.%u", RUN_DIR,
 	    (unsigned)port);
 	return (dir);
+}
+
+static void
+prepare_journal(const struct options *o, const struct identity *id)
+{
+	char usual[128];
+
+	if (o->journal != NULL) {
+		journal_prepare(
+		    strcmp(o->journal, "none") == 0 ? NULL : o->journal, false,
+		    id->uid, id->gid);
+		return;
+	}
+	snprintf(usual, sizeof(usual), "%s/map/journal", run_dir(o->plan.port));
+	journal_prepare(usual, true, id->uid, id->gid);
 }
 
 /* Hand the sockets to their transports; one of them stands for all. */
@@ -298,6 +327,7 @@ main(int argc, char *argv[])
 		    "cannot read the interfaces: %s: -a knows only what "
 		    "it names",
 		    strerror(errno));
+	prepare_journal(&o, &id);
 	priv_drop(&id);
 
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed) ||
@@ -305,9 +335,12 @@ main(int argc, char *argv[])
 		log_fatal("out of memory");
 	xprt = serve(&doors, o.guests.count > 0 ? &o.guests : NULL);
 	if (service_start(xprt, table,
-		&(struct service_options){o.plan.port, o.callit}) == -1 ||
+		&(struct service_options){o.plan.port, o.callit, o.keep}) ==
+		-1 ||
 	    loop_signals(on_signal) == -1)
 		log_fatal("cannot start: %s", strerror(errno));
+	journal_load(table);
+	service_sweep();
 	daemon_ready();
 	log_ready(o.plan.port, id.name, table_count(table));
 	loop_run(tick);
@@ -319,6 +352,7 @@ main(int argc, char *argv[])
 	forward_close_all();
 	datagram_close_all();
 	service_stop();
+	journal_close();
 	owner_close();
 	links_close();
 	table_free(table);

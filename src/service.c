@@ -7,6 +7,7 @@
  *	decode		into a struct of fixed size
  *	policy		may this peer do it to this entry?
  *	table		do it
+ *	journal		write it down, before it is answered
  *	answer
  *
  * libtirpc's callback has no place for a pointer of ours, so what a call
@@ -22,6 +23,7 @@
 
 #include "door.h"
 #include "forward.h"
+#include "journal.h"
 #include "links.h"
 #include "log.h"
 #include "owner.h"
@@ -38,10 +40,6 @@ static struct wire_dump dump;
 static uint64_t dump_generation;
 
 static const uint32_t prots[] = {IPPROTO_TCP, IPPROTO_UDP};
-
-enum {
-	OWN_ENTRIES = 2 /* the mapper's own, first in every DUMP */
-};
 
 /*
  * What SET and UNSET of both versions come to.
@@ -60,11 +58,11 @@ gather(uid_t who, const struct mapping *want, struct facts *f)
 	*f = (struct facts){
 	    .same = table_get(table, want->prog, want->vers, want->prot),
 	    .program_of_root = table_has_root(table, want->prog),
-	    .all = table_count(table) - OWN_ENTRIES,
+	    .all = table_count(table) - TABLE_OWN,
 	    .others = table_count_others(table),
 	    .own = table_count_owner(table, who),
 	};
-	if (f->same != NULL &&
+	if (f->same != NULL && !options.keep &&
 	    (f->same->port != want->port || f->same->owner != who))
 		f->bound = owner_bound(f->same->prot, f->same->port);
 	if (who != OWNER_ROOT && who != OWNER_NONE &&
@@ -85,6 +83,8 @@ set(const struct peer *peer, struct mapping *want)
 		log_replaced(facts.same, want);
 	if (why == WHY_GRANTED && table_put(table, want) == -1)
 		why = WHY_MEMORY;
+	if (why == WHY_GRANTED)
+		journal_set(want);
 	if (why > WHY_SAME)
 		log_refused(peer, PMAPPROC_SET, want, why);
 	return (why <= WHY_SAME);
@@ -100,6 +100,7 @@ unset(const struct peer *peer, uint32_t prog, uint32_t vers, uint32_t only)
 	struct mapping asked = {.prog = prog, .vers = vers, .prot = only};
 	enum why why = prog == PMAP_PROG ? WHY_SELF : WHY_GRANTED;
 	uid_t who = who_is(peer);
+	bool removed;
 
 	for (size_t i = 0; i < 2 && why == WHY_GRANTED; i++) {
 		const struct mapping *m =
@@ -112,9 +113,12 @@ unset(const struct peer *peer, uint32_t prog, uint32_t vers, uint32_t only)
 		log_refused(peer, PMAPPROC_UNSET, &asked, why);
 		return (false);
 	}
+	removed = false;
 	for (size_t i = 0; i < 2; i++)
 		if (only == 0 || only == prots[i])
-			table_remove(table, prog, vers, prots[i]);
+			removed |= table_remove(table, prog, vers, prots[i]);
+	if (removed)
+		journal_unset(prog, vers, only);
 	return (true);
 }
 
@@ -139,6 +143,7 @@ answer_bool(SVCXPRT *xprt, bool yes)
 	bool_t result = yes;
 
 	svc_sendreply(xprt, (xdrproc_t)xdr_bool, &result);
+	transport_hurry(xprt);
 }
 
 static void
@@ -390,7 +395,7 @@ service_start(SVCXPRT *xprt, struct table *t, const struct service_options *o)
 {
 	table = t;
 	options = *o;
-	for (size_t i = 0; i < OWN_ENTRIES; i++) {
+	for (size_t i = 0; i < TABLE_OWN; i++) {
 		const struct mapping own = {.prog = PMAP_PROG,
 		    .vers = PMAPVERS,
 		    .prot = prots[i],
@@ -404,6 +409,35 @@ service_start(SVCXPRT *xprt, struct table *t, const struct service_options *o)
 			svc_reg(xprt, PMAPPROG, RPCBVERS, dispatch_rpcb, NULL)
 		    ? 0
 		    : -1);
+}
+
+/* Is nothing bound to the port of this entry, as far as can be known? */
+static bool
+is_dead(const struct owner_survey *survey, const struct mapping *m)
+{
+	return (m->prog != PMAP_PROG &&
+		owner_survey_bound(survey, m->prot, m->port) == BOUND_NO);
+}
+
+void
+service_sweep(void)
+{
+	static struct owner_survey survey;
+	const struct mapping *m, *next;
+
+	if (options.keep)
+		return;
+	owner_survey(&survey);
+	for (m = table_first(table); m != NULL; m = next) {
+		const struct mapping dead = *m;
+
+		next = table_next(m);
+		if (!is_dead(&survey, m))
+			continue;
+		table_remove(table, dead.prog, dead.vers, dead.prot);
+		journal_unset(dead.prog, dead.vers, dead.prot);
+		log_dead(&dead);
+	}
 }
 
 /*

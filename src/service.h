@@ -16,6 +16,7 @@
 struct service_options {
 	in_port_t port;
 	enum callit_who callit;
+	bool keep; /* entries whose server seems dead */
 };
 
 /*
@@ -26,6 +27,9 @@ struct service_options {
  */
 int service_start(
     SVCXPRT *xprt, struct table *, const struct service_options *);
+/* Drop the entries whose port nothing on this host is bound to. */
+void service_sweep(void);
+
 void service_stop(void);
 
 #endif

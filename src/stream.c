@@ -264,7 +264,11 @@ stream_stat(SVCXPRT *xprt)
 {
 	struct stream *s = stream_of(xprt);
 
-	if (!s->dead && in.at < in.len && out_used < TRANSPORT_BATCH)
+	if (s->t.hurry)
+		send_answers(s);
+	s->t.hurry = false;
+	if (!s->dead && s->owed == NULL && in.at < in.len &&
+	    out_used < TRANSPORT_BATCH)
 		return (XPRT_MOREREQS);
 	send_answers(s);
 	save_input(s);

@@ -15,6 +15,10 @@
  */
 struct table;
 
+enum {
+	TABLE_OWN = 2 /* the mapper's own entries, first in every DUMP */
+};
+
 /*
  * A new, empty table, or NULL when out of memory.  `seed` keys the index, so
  * that nobody can choose program numbers that all meet in one place.

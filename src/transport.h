@@ -31,6 +31,7 @@ struct call {
 
 struct transport {
 	SVCXPRT xprt; /* first: libtirpc hands it back to us */
+	bool hurry;   /* the answer is not to wait for those of later calls */
 	SVCXPRT_EXT ext;
 	struct call call;
 	XDR args; /* what follows the header, and not one byte more */
@@ -84,6 +85,17 @@ enum transport_call_state transport_decode(
  */
 size_t transport_encode(
     struct transport *, struct rpc_msg *, uint8_t *bytes, size_t room);
+
+/*
+ * For the dispatcher: what this call has changed is written down, so let its
+ * answer leave before the next call is looked at.  Should we be killed, at
+ * most one change was made that its caller does not know of.
+ */
+static inline void
+transport_hurry(SVCXPRT *xprt)
+{
+	transport_of(xprt)->hurry = true;
+}
 
 /* xp_getargs and xp_freeargs; xp_control, that libtirpc never calls. */
 bool_t transport_getargs(SVCXPRT *, xdrproc_t, void *);

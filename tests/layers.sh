@@ -7,12 +7,12 @@ layers='pmap
 stats nets record
 log
 table policy crowd wire owner loop
-door daemon priv links
+door daemon priv links journal
 transport
 datagram stream
 listener forward
-service
-portmap'
+service client
+portmap pmap_dump pmap_set'
 layer() {
 	echo "$layers" | grep -nw "$1" | cut -d: -f1
 }

@@ -6,6 +6,7 @@ import ctypes
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -132,6 +133,12 @@ class Host:
                 sock.close()
                 raise
         return sock
+
+    def copy(self, program):
+        """A copy that every user can reach, wherever the tree may be."""
+        path = f"/run/{pathlib.Path(program).name}"
+        shutil.copy(program, self.path(path))
+        return path
 
     def sysctl(self, name, value):
         self.run(["sh", "-c",

@@ -576,16 +576,11 @@ def test_rpcinfo_b(pair):
             until(lambda: daemon.fds() == fds)
 
 
-@pytest.fixture
-def yp(tmp_path):
-    """/var/yp of a host, and a NIS domain of its own."""
-    def prepare(host, domain):
-        d = tmp_path / f"yp-{host.pid}"
-        (d / domain).mkdir(parents=True)
-        (d / "binding").mkdir()
-        os.makedirs("/var/yp", exist_ok=True)
-        host.run(["mount", "--bind", d, "/var/yp"])
-    return prepare
+def make_var(host, domain):
+    """A /var for ypserv and ypbind."""
+    host.run(["mount", "-t", "tmpfs", "tmpfs", "/var"])
+    host.run(["mkdir", "-p", f"/var/yp/{domain}", "/var/yp/binding"])
+    host.run(["ln", "-s", "/run", "/var/run"])
 
 
 @contextlib.contextmanager
@@ -611,12 +606,12 @@ def registered(host, prog, vers=None):
         return any(e[0] == prog and e[2] == UDP for e in c.dump())
 
 
-def test_ypbind_finds_ypserv_by_broadcast(neighbours, start, yp):
+def test_ypbind_finds_ypserv_by_broadcast(neighbours, start):
     a, b = neighbours
     start(a)
     start(b)
-    yp(a, "test.domain")
-    yp(b, "test.domain")
+    make_var(a, "test.domain")
+    make_var(b, "test.domain")
     with running(a, *in_domain("ypserv", "-f")):
         until(lambda: registered(a, 100004), what="ypserv registered")
         with running(b, *in_domain("ypbind", "-broadcast", "-n")):
@@ -635,11 +630,10 @@ def test_rup(pair):
 
 def test_bootparam_whoami(pair):
     a, b, _ = pair
-    a.run(["sh", "-c", "echo 'client root=server:/export' > /run/bootparams; "
-           "cp /etc/hosts /run/hosts; echo 192.168.77.2 client >> /run/hosts; "
-           "mount --bind /run/hosts /etc/hosts"])
-    with running(a, "rpc.bootparamd", "-r", "192.168.77.1", "-f",
-                 "/run/bootparams"):
+    a.run(["sh", "-c", "cp -a /etc /run/etc; mount --bind /run/etc /etc; "
+           "echo 'client root=server:/export' > /etc/bootparams; "
+           "echo 192.168.77.2 client >> /etc/hosts"])
+    with running(a, "rpc.bootparamd", "-r", "192.168.77.1"):
         until(lambda: registered(a, 100026), what="bootparamd registered")
         with b.udp("192.168.77.1") as c:
             # whoami: an IPv4 address, four bytes as four words

@@ -22,7 +22,7 @@ def server(host, daemon):
     running = []
 
     def begin(how, **kw):
-        p = host.popen([SERVER, how, hex(PROG), "3"], stdin=subprocess.PIPE,
+        p = host.popen([host.copy(SERVER), how, hex(PROG), "3"], stdin=subprocess.PIPE,
                        stdout=subprocess.PIPE, text=True, **kw)
         running.append(p)
         line = p.stdout.readline()
@@ -102,18 +102,13 @@ def test_a_server_of_an_ordinary_user(host, server):
 
 
 @pytest.mark.parametrize("args", [[], ["-p", "662"]])
-def test_rpc_statd(host, daemon, args, tmp_path):
-    os.chmod(tmp_path, 0o755)
-    for d in (tmp_path / "sm", tmp_path / "sm.bak"):
+def test_rpc_statd(host, daemon, args):
+    # it becomes the owner of its state directory, and registers as that
+    state = host.path("/run/statd")
+    for d in (state, state / "sm", state / "sm.bak", host.path("/run/rpc")):
         d.mkdir()
         os.chown(d, 1234, 1234)
-    os.chown(tmp_path, 1234, 1234)
-    # it becomes the owner of its state directory, and registers as that
-    for d in (tmp_path, *tmp_path.parents):
-        if d.stat().st_mode & 0o001 == 0:
-            os.chmod(d, d.stat().st_mode | 0o011)
-    host.path("/run/rpc").mkdir(exist_ok=True)
-    p = host.popen(["rpc.statd", "-F", "-P", tmp_path, *args],
+    p = host.popen(["rpc.statd", "-F", "-P", "/run/statd", *args],
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         def listed():

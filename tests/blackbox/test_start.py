@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -266,13 +267,12 @@ def test_privileges_are_gone(host, start, args, uid, gid):
 
 
 def test_an_ordinary_user_with_the_capability(host, tmp_path, start):
-    copy = host.path("/run/portmap-copy")
-    subprocess.run(["cp", PORTMAP, copy], check=True)
-    code, out = host.run(["/run/portmap-copy", "-f"], check=False, uid=1234)
+    copy = host.copy(PORTMAP)
+    code, out = host.run([copy, "-f"], check=False, uid=1234)
     assert code == 1 and "CAP_NET_BIND_SERVICE" in out.splitlines()[-1]
-    host.run(["setcap", "cap_net_bind_service=ep", "/run/portmap-copy"])
+    host.run(["setcap", "cap_net_bind_service=ep", copy])
     log = open(tmp_path / "log", "w+")
-    p = host.popen(["/run/portmap-copy", "-f"], uid=1234, stderr=log)
+    p = host.popen([copy, "-f"], uid=1234, stderr=log)
     try:
         until(lambda: "ready" in pathlib.Path(log.name).read_text())
         with host.udp() as c, host.tcp() as t:
@@ -291,8 +291,9 @@ def test_an_ordinary_user_with_the_capability(host, tmp_path, start):
 
 
 def test_a_user_namespace_with_one_uid(tmp_path):
+    copy = shutil.copy(PORTMAP, "/dev/shm/portmap")
     script = (f"ip link set lo up; mount -t tmpfs x /run; "
-              f"{PORTMAP} -f; echo status=$?; {PORTMAP} -u root || exit 7; "
+              f"{copy} -f; echo status=$?; {copy} -u root || exit 7; "
               f"/usr/bin/python3 -c '"
               f"import socket; s = socket.create_connection((\"127.0.0.1\", "
               f"111))' && kill $(cat /run/portmap/portmap.pid)")
@@ -362,7 +363,7 @@ def test_stop(host, daemon, sig):
 
 
 def test_signals(host, daemon):
-    with host.local() as c:
+    with host.local() as c, host.bound(socket.SOCK_DGRAM, 5000):
         c.set(PROG, 1, UDP, 5000)
         daemon.send(signal.SIGHUP)
         daemon.send(signal.SIGPIPE)

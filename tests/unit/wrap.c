@@ -74,6 +74,9 @@ WRAP(int, -1, prctl,
 	unsigned long d),
     (op, a, b, c, d))
 WRAP(long, -1, syscall, (long n, long a, long b), (n, a, b))
+/* a failure with errno 0 is a write that is cut short */
+WRAP(ssize_t, errno != 0 ? -1 : __real_write(fd, buf, n / 2), write,
+    (int fd, const void *buf, size_t n), (fd, buf, n))
 WRAP(ssize_t, -1, recv, (int fd, void *buf, size_t n, int flags),
     (fd, buf, n, flags))
 WRAP(ssize_t, -1, sendto,

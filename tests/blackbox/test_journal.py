@@ -1,0 +1,649 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Nothing registered is lost: kill -9, restart, broken disks, dead servers."""
+import contextlib
+import os
+import pathlib
+import random
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+import rpc
+from lab import BUILD, NOBODY, PEERS, PORTMAP, SANITIZED, until
+from rpc import TCP, UDP
+
+PROG = 300700
+DGRAM = socket.SOCK_DGRAM
+JOURNAL = "/run/portmap/map/journal"
+
+
+@pytest.fixture
+def port(host):
+    """A port that something on the host is bound to, in both protocols."""
+    with host.bound(socket.SOCK_STREAM) as tcp:
+        number = tcp.getsockname()[1]
+        with host.bound(DGRAM, number):
+            yield number
+
+
+def dump(host):
+    with host.local() as c:
+        return c.dump()[2:]
+
+
+def restart(daemon, start, host, *args):
+    daemon.kill()
+    return start(host, *args)
+
+
+def boot_id():
+    return pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def test_the_file(host, daemon, port):
+    journal = host.path(JOURNAL)
+    with host.local() as root, host.local(NOBODY) as nobody, \
+            host.udp() as anon:
+        root.set(PROG, 1, UDP, port)
+        nobody.set(PROG + 1, 2, TCP, port)
+        anon.set(PROG + 2, 3, TCP, port)
+        root.set3(PROG + 3, 1, "tcp", rpc.uaddr(port))
+        root.unset(PROG, 1)
+        root.unset3(PROG + 3, 1, "tcp")
+        root.unset(PROG + 9, 1)  # of nothing: nothing is written
+        root.set3(PROG, 1, "udp6", "::.1.1")
+        root.set(PROG + 1, 2, TCP, 0)
+    assert journal.read_text().splitlines() == [
+        f"portmap journal 1 boot={boot_id()}",
+        f"set {PROG} 1 17 {port} 0",
+        f"set {PROG + 1} 2 6 {port} {NOBODY}",
+        f"set {PROG + 2} 3 6 {port} -",
+        f"set {PROG + 3} 1 6 {port} 0",
+        f"unset {PROG} 1 0",
+        f"unset {PROG + 3} 1 6"]
+    daemon.expect("refused ")
+    st = journal.stat()
+    assert (st.st_uid, st.st_gid, st.st_mode & 0o7777) == (1, 1, 0o600)
+    st = journal.parent.stat()
+    assert (st.st_uid, st.st_gid, st.st_mode & 0o7777) == (1, 1, 0o700)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_restart_keeps_map_order_and_owners(host, daemon, start, port, how):
+    with host.local() as root, host.local(1001) as user, host.udp() as anon:
+        for i in range(50):
+            (root, user, anon)[i % 3].set(PROG + i * 7 % 50, 1,
+                                          (UDP, TCP)[i % 2], port)
+        root.unset(PROG + 3, 1)
+    before = dump(host)
+    assert len(before) == 49
+    for _ in range(3):
+        if how == signal.SIGKILL:
+            daemon.kill()
+        else:
+            daemon.stop()
+        daemon = start(host)
+        daemon.expect("refused ")
+        assert dump(host) == before
+    with host.local() as root, host.local(1001) as user, \
+            host.local(1002) as other, host.udp() as anon:
+        for prog, vers, prot, _ in before:
+            i = next(i for i in range(50) if PROG + i * 7 % 50 == prog)
+            owner = (root, user, anon)[i % 3]
+            for c in (other, user, anon):
+                assert c.unset(prog, vers) == int(c is owner)
+                if c is owner:
+                    break
+            else:
+                assert root.unset(prog, vers) == 1
+
+
+def test_restart_works_at_once_with_old_connections(host, daemon, start, port):
+    with host.local() as c:
+        c.set(PROG, 1, TCP, port)
+    for _ in range(3):
+        clients = [host.tcp() for _ in range(20)]
+        for c in clients:
+            c.null()
+        daemon.kill()  # its side closes first: TIME_WAIT is ours
+        daemon = start(host)
+        for c in clients:
+            c.sock.close()
+        assert dump(host) == [(PROG, 1, TCP, port)]
+
+
+def test_a_storm_of_sets_killed_at_random(host, start, port):
+    """Exactly what was answered TRUE comes back, or one more."""
+    dice = random.Random(4711)
+    rounds = 20 if SANITIZED else 200
+    for n in range(rounds):
+        host.run(["rm", "-rf", "/run/portmap/map"])
+        daemon = start(host)
+        acknowledged = 0
+        with host.local(1001 if n % 2 else 0) as c:
+            most = 250 if n % 2 else 2000
+            window = dice.choice((1, 1, 8, 64))
+            calls = [rpc.record(rpc.call(rpc.SET, rpc.mapping(
+                PROG + i, i % 5, UDP, port))) for i in range(most)]
+            moment = dice.randrange(1, most - window)
+            sent = 0
+            with contextlib.suppress(EOFError, ConnectionResetError):
+                while True:
+                    while sent < most and sent - acknowledged < window:
+                        # answers sent before its end are still to be read
+                        with contextlib.suppress(BrokenPipeError):
+                            c.sock.sendall(calls[sent])
+                        sent += 1
+                    if acknowledged == moment:
+                        daemon.process.kill()
+                    reply = c.reply()
+                    assert reply.body == rpc.words(1)
+                    acknowledged += 1
+        daemon.process.wait()
+        daemon = start(host)
+        entries = dump(host)
+        assert entries == [(PROG + i, i % 5, UDP, port)
+                           for i in range(len(entries))]
+        assert acknowledged <= len(entries) <= acknowledged + 1
+        if entries:
+            daemon.expect("refused ")
+            with host.local(1002) as other, host.local(1001) as owner:
+                assert other.unset(entries[-1][0], entries[-1][1]) == 0
+                assert owner.unset(*entries[-1][:2]) == n % 2
+        daemon.stop()
+
+
+def test_servers_are_found_again_untouched(host, start):
+    daemon = start(host)
+    server = host.popen([host.copy(PEERS / "server"), "pmap_set", "0x20000099",
+                         "3"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    state = host.path("/run/statd")
+    for d in (state, state / "sm", state / "sm.bak", host.path("/run/rpc")):
+        d.mkdir()
+        os.chown(d, 1234, 1234)
+    statd = host.popen(["rpc.statd", "-F", "-P", "/run/statd"],
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        server.stdout.readline()
+        until(lambda: len(dump(host)) == 4)
+        before = dump(host)
+        daemon = restart(daemon, start, host)
+        assert dump(host) == before
+        for prog, vers in ((0x20000099, 3), (100024, 1)):
+            for way in "-u", "-t":
+                assert "ready and waiting" in host.run(
+                    ["rpcinfo", way, "127.0.0.1", str(prog), str(vers)])
+        # killed, it is gone from the map after HUP, and can come again
+        statd.kill()
+        statd.wait()
+        daemon.send(signal.SIGHUP)
+        daemon.expect_line(r"dead prog=100024 vers=1 prot=17 port=\d+ "
+                           "owner=1234")
+        daemon.expect_line(r"dead prog=100024 vers=1 prot=6 port=\d+ "
+                           "owner=1234")
+        assert {e[0] for e in dump(host)} == {0x20000099}
+        # and one that is killed can register again without UNSET or HUP
+        server.kill()
+        server.wait()
+        with host.local() as c:
+            assert c.set(0x20000099, 3, UDP, 5000) == 1
+        daemon.expect_line("replaced prog=536871065 ")
+    finally:
+        for p in (server, statd):
+            p.kill()
+            p.wait()
+        server.stdin.close()
+        server.stdout.close()
+
+
+def test_dead_entries_at_load_and_k(host, start, port):
+    daemon = start(host)
+    with host.local() as c:
+        c.set(PROG, 1, UDP, port)
+        c.set(PROG, 2, UDP, 1)
+        c.set(PROG, 3, TCP, 1)
+    entries = dump(host)
+    daemon = restart(daemon, start, host, "-k")
+    assert dump(host) == entries
+    daemon.send(signal.SIGHUP)
+    daemon.expect("refused ")
+    with host.local() as c:
+        assert c.set(PROG, 2, UDP, 2) == 0, "kept"
+    daemon = restart(daemon, start, host)
+    daemon.expect_line(f"dead prog={PROG} vers=2 prot=17 port=1 owner=0")
+    daemon.expect_line(f"dead prog={PROG} vers=3 prot=6 port=1 owner=0")
+    assert dump(host) == [(PROG, 1, UDP, port)]
+    # the journal has heard of it
+    daemon = restart(daemon, start, host, "-k")
+    assert dump(host) == [(PROG, 1, UDP, port)]
+
+
+def test_getport_never_writes(host, daemon):
+    with host.local() as c:
+        c.set(PROG, 1, UDP, 5000)
+        before = host.path(JOURNAL).stat()
+        for _ in range(3):
+            assert c.getport(PROG, 1, UDP) == 5000
+        after = host.path(JOURNAL).stat()
+    assert (before.st_size, before.st_mtime_ns) == \
+        (after.st_size, after.st_mtime_ns)
+
+
+def test_another_user(host, start, port):
+    daemon = start(host)
+    for uid, args in ((65534, ["-u", "nobody"]), (0, ["-u", "root"]),
+                      (1234, ["-u", "1234"]), (1, [])):
+        with host.local() as c:
+            c.set(PROG + uid, 1, UDP, port)
+        before = dump(host)
+        daemon = restart(daemon, start, host, *args)
+        assert dump(host) == before
+        for path in (host.path(JOURNAL), host.path(JOURNAL).parent):
+            assert path.stat().st_uid == uid
+
+
+def test_none(host, start, port):
+    daemon = start(host, "-m", "none")
+    with host.local() as c:
+        c.set(PROG, 1, UDP, port)
+    assert not host.path(JOURNAL).parent.exists()
+    restart(daemon, start, host)
+    assert dump(host) == []
+
+
+def test_m(host, start, port):
+    daemon = start(host, "-m", "/run/mine/map")
+    with host.local() as c:
+        c.set(PROG, 1, UDP, port)
+    assert host.path("/run/mine").stat().st_uid == 1
+    daemon = restart(daemon, start, host, "-m", "/run/mine/map")
+    assert dump(host) == [(PROG, 1, UDP, port)]
+    # a directory that is there already is nobody's to take
+    host.path("/run/theirs").mkdir(mode=0o700)
+    daemon = restart(daemon, start, host, "-m", "/run/theirs/map")
+    daemon.expect_line("journal /run/theirs/map cannot be written: "
+                       "Permission denied")
+    assert host.path("/run/theirs").stat().st_uid == 0
+    daemon.stop()
+    for bad in ("relative", "/run/theirs/"):
+        code, out = host.run([PORTMAP, "-f", "-m", bad], check=False)
+        assert code == 1 and "-m" in out and len(out.splitlines()) == 1
+
+
+# Journals that somebody else has written to.
+
+@pytest.fixture
+def with_journal(host, start):
+    """Start with this in the journal's place; how long that took."""
+    def begin(content, owner=1, mode=0o600):
+        path = host.path(JOURNAL)
+        for d in (path.parent.parent, path.parent):
+            d.mkdir(exist_ok=True)
+        os.chown(path.parent, 1, 1)
+        os.chmod(path.parent, 0o700)
+        path.unlink(missing_ok=True)
+        if callable(content):
+            content(path)
+        else:
+            path.write_bytes(content)
+        if not path.is_symlink():
+            os.chown(path, owner, owner)
+            os.chmod(path, mode)
+        began = time.monotonic()
+        daemon = start(host)
+        if not SANITIZED:
+            assert time.monotonic() - began < 2
+        with host.udp() as c:
+            c.null()
+        return daemon
+    return begin
+
+
+def journal_of(*records):
+    return "".join(f"{line}\n" for line in (
+        f"portmap journal 1 boot={boot_id()}", *records)).encode()
+
+
+def test_a_good_one(host, with_journal, port):
+    with_journal(journal_of(f"set {PROG} 1 17 {port} 0"))
+    assert dump(host) == [(PROG, 1, UDP, port)]
+
+
+BAD = {
+    "noise": (random.Random(1).randbytes(1 << 20), {}, "format"),
+    "zeroes": (bytes(1 << 20), {}, "format"),
+    "one line without an end": (b"x" * (1 << 20), {}, "format"),
+    "a symbolic link": (lambda p: p.symlink_to("/etc/passwd"), {}, "type"),
+    "a directory": (lambda p: p.mkdir(), {"mode": 0o700}, "type"),
+    "a FIFO": (os.mkfifo, {}, "type"),
+    "a device": (lambda p: os.mknod(p, 0o600 | 0o020000, os.makedev(1, 5)), {},
+                 "type"),
+    "of another uid": (journal_of(f"set {PROG} 1 17 111 0"),
+                       {"owner": 1234}, "owner"),
+    "root's": (journal_of(f"set {PROG} 1 17 111 0"), {"owner": 0}, "owner"),
+    "writable by the group": (journal_of(), {"mode": 0o620}, "mode"),
+    "readable by all": (journal_of(), {"mode": 0o604}, "mode"),
+    "two names": (lambda p: (p.write_bytes(journal_of()), os.link(
+        p, p.parent / "other")), {}, "links"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_one_that_is_not_to_be_believed(host, with_journal, what):
+    content, how, why = BAD[what]
+    daemon = with_journal(content, **how)
+    daemon.expect_line(rf"journal {JOURNAL} is not to be believed "
+                       rf"\({why}\): moved aside to journal.bad1")
+    assert dump(host) == []
+    aside = host.path(JOURNAL + ".bad1")
+    assert aside.is_symlink() or aside.exists()
+    if isinstance(content, bytes):
+        assert aside.read_bytes() == content, "kept for the operator"
+    # and the new one works
+    with host.local() as c:
+        c.set(PROG, 1, UDP, 5000)
+    assert f"set {PROG} 1 17 5000 0" in host.path(JOURNAL).read_text()
+
+
+def test_one_of_another_boot(host, with_journal, port):
+    daemon = with_journal(
+        f"portmap journal 1 boot=0\nset {PROG} 1 17 {port} 0\n".encode())
+    daemon.expect_line(f"journal {JOURNAL} is of another boot")
+    assert dump(host) == []
+
+
+def test_lines_that_are_skipped_are_named(host, with_journal, port):
+    daemon = with_journal(journal_of(
+        f"set {PROG} 1 17 {port} 0", "nonsense", "set 100000 2 17 111 0",
+        f"set {PROG} 2 17 70000 0", f"set {PROG} 3 17 {port} 0") + b"torn")
+    for line, why in ((3, "malformed"), (4, "self"), (5, "malformed")):
+        daemon.expect_line(f"skipped journal line={line} why={why}")
+    assert dump(host) == [(PROG, 1, UDP, port), (PROG, 3, UDP, port)]
+
+
+def test_a_million_lines(host, with_journal, port):
+    daemon = with_journal(journal_of(*(
+        f"set {i} 1 17 {port} 1001" for i in range(1_000_000))))
+    daemon.expect("skipped ", "withheld ")
+    assert len(dump(host)) == 256
+    assert len(daemon.lines()) < 20
+    assert host.path(JOURNAL).stat().st_size < 20000
+
+
+# Disks.
+
+@pytest.fixture
+def small_disk(host, start):
+    """The journal on a file system of its own."""
+    path = host.path("/run/portmap/map")
+    path.parent.mkdir()
+    path.mkdir()
+    host.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs",
+              "/run/portmap/map"])
+    return path
+
+
+def breaks(host, how):
+    if how == "full":
+        host.run(["sh", "-c", "cat /dev/zero > /run/portmap/map/filler; true"])
+    elif how == "read-only":
+        # over it: it cannot become read-only while it is open for writing
+        host.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs",
+                  "/run/portmap/map"])
+    else:
+        host.run(["umount", "-l", "/run/portmap/map"])
+        host.run(["rmdir", "/run/portmap/map"])
+
+
+def mend(host, how):
+    if how == "full":
+        host.run(["rm", "/run/portmap/map/filler"])
+    elif how == "read-only":
+        host.run(["umount", "/run/portmap/map"])
+    else:
+        host.run(["install", "-d", "-o", "daemon", "-m", "0700",
+                  "/run/portmap/map"])
+
+
+@pytest.mark.parametrize("how", ["full", "read-only", "removed"])
+def test_a_disk_that_fails(host, small_disk, start, port, how):
+    daemon = start(host)
+    with host.local() as c:
+        # beyond what fits into the page that the journal has already
+        for i in range(10):
+            assert c.set(PROG + i, 1, UDP, port) == 1
+        breaks(host, how)
+        for i in range(10, 250):
+            assert c.set(PROG + i, 1, UDP, port) == 1
+        assert c.unset(PROG + 4, 1) == 1
+        daemon.expect_line(f"journal {JOURNAL} cannot be written: ")
+        said = len(daemon.lines())
+        for i in range(250, 260):
+            assert c.set(PROG + i, 1, UDP, port) == 1
+        time.sleep(1.5)  # another attempt or two: the operator is told once
+        assert len(daemon.lines()) == said
+        mend(host, how)
+        daemon.expect_line(f"journal {JOURNAL} is written again")
+        assert c.set(PROG + 260, 1, UDP, port) == 1
+    before = dump(host)
+    assert len(before) == 260
+    restart(daemon, start, host)
+    assert dump(host) == before
+
+
+def test_started_with_a_disk_that_is_full(host, small_disk, start, port):
+    breaks(host, "full")
+    daemon = start(host)
+    daemon.expect_line(f"journal {JOURNAL} cannot be written: No space left")
+    with host.local() as c:
+        assert c.set(PROG, 1, UDP, port) == 1
+    mend(host, "full")
+    daemon.expect_line(f"journal {JOURNAL} is written again")
+    restart(daemon, start, host)
+    assert dump(host) == [(PROG, 1, UDP, port)]
+
+
+def test_no_write_access_to_run(host, start, port):
+    host.run(["mount", "-o", "remount,ro", "/run"])
+    daemon = start(host)
+    daemon.expect_line("no pid file in /run/portmap: Read-only file system")
+    daemon.expect_line("no local door at /run/rpcbind.sock: ")
+    daemon.expect_line(f"journal {JOURNAL} cannot be written: ")
+    with host.udp() as c:
+        assert c.set(PROG, 1, UDP, port) == 1
+        assert c.getport(PROG, 1, UDP) == port
+
+
+# What it costs.
+
+def written(daemon):
+    text = pathlib.Path(f"/proc/{daemon.pid}/io").read_text()
+    return int(re.search(r"wchar: (\d+)", text).group(1))
+
+
+@pytest.mark.plain
+def test_bytes_written_grow_with_the_changes_only(host, daemon, port):
+    with host.local() as c:
+        start_at = written(daemon)
+        for i in range(1000):
+            c.set(PROG + i, 1, UDP, port)
+        first = written(daemon) - start_at
+        for i in range(1000, 9000):
+            c.set(PROG + i, 1, UDP, port)
+        before_last = written(daemon)
+        for i in range(9000, 10000):
+            c.set(PROG + i, 1, UDP, port)
+        last = written(daemon) - before_last
+        total = written(daemon) - start_at
+    assert abs(last - first) < first / 5
+    assert total < 10000 * 40 + 10000 * 32  # a line, and an answer, each
+
+
+@pytest.mark.plain
+def test_system_calls_of_set_do_not_depend_on_the_table(
+        host, daemon, port, tmp_path):
+    counts = []
+    with host.local() as c:
+        for base in (0, 10000):
+            for i in range(base):
+                c.set(PROG + 1000 + i, 1, UDP, port)
+            out = tmp_path / f"strace{base}"
+            with subprocess.Popen(["strace", "-qq", "-p", str(daemon.pid),
+                                   "-o", out]) as tracer:
+                until(lambda: daemon.status()["TracerPid"] != "0")
+                for i in range(100):
+                    assert c.set(PROG + i, 1 + base, UDP, port) == 1
+                tracer.terminate()
+                tracer.wait()
+            counts.append(len(out.read_text().splitlines()))
+    assert abs(counts[0] - counts[1]) <= 2, counts
+    assert counts[0] <= 600
+
+
+@pytest.mark.plain
+def test_start_with_a_large_journal(host, with_journal, port):
+    with_journal(journal_of(*(
+        f"set {PROG + i} 1 17 {port} 0" for i in range(10000))))
+    assert len(dump(host)) == 10000
+
+
+# The companions.
+
+TOOLS = {name: str(BUILD / name) for name in ("pmap_dump", "pmap_set")}
+
+
+def test_pmap_dump_prints_what_rpcinfo_prints(host, daemon, port):
+    with host.local() as c:
+        for e in ((100003, 3, TCP, 2049), (100005, 1, UDP, port),
+                  (0xffffffff, 0xffffffff, TCP, 1), (1, 1, UDP, 65535)):
+            assert c.set(*e) == 1
+    expected = host.run(["rpcinfo", "-p", "127.0.0.1"])
+    assert "nfs" in expected and "mountd" in expected
+    for args in ([], ["-p"], ["127.0.0.1"], ["-p", "127.0.0.1"]):
+        assert host.run([TOOLS["pmap_dump"], *args]) == expected
+
+
+def test_pmap_dump_failures(host):
+    code, out = host.run([TOOLS["pmap_dump"]], check=False)
+    assert code == 1 and "no port mapper answers at 127.0.0.1" in out
+    code, out = host.run([TOOLS["pmap_dump"], "no.such.host.invalid"],
+                         check=False)
+    assert code == 1 and "no.such.host.invalid" in out
+    for args in (["-x"], ["a", "b"]):
+        code, out = host.run([TOOLS["pmap_dump"], *args], check=False)
+        assert code == 2 and "usage:" in out
+
+
+def test_pmap_set_reads_what_pmap_dump_prints(host, daemon, start, port):
+    entries = [(PROG + i, 1 + i % 3, (TCP, UDP)[i % 2], port)
+               for i in range(20)]
+    with host.local() as c:
+        for e in entries:
+            c.set(*e)
+    printed = host.run([TOOLS["pmap_dump"]])
+    daemon.stop()
+    host.run(["rm", "-rf", "/run/portmap/map"])
+    daemon = start(host)
+    assert dump(host) == []
+    assert host.run([TOOLS["pmap_set"]], input=printed) == ""
+    assert dump(host) == entries
+    # again: all of it is there
+    assert host.run([TOOLS["pmap_set"]], input=printed) == ""
+    # as root, so root's
+    daemon.expect("refused ")
+    with host.local(1001) as c:
+        assert c.unset(PROG, 1) == 0
+
+
+def test_pmap_set_says_what_failed_and_why(host, daemon, port):
+    daemon.expect("refused ")
+    with host.local() as c:
+        c.set(PROG, 1, UDP, port)
+    text = (f"   program vers proto   port  service\n\n"
+            f"100000 4 tcp 111 portmapper\n{PROG} 1 udp 5000\n"
+            f"{PROG} 2 udp 5002 name\n{PROG} 3 xyz 5003\n{PROG} 4 tcp\n"
+            f"{PROG} 5 tcp 70000\n{PROG} 6 6 5006\n-1 1 udp 5\n")
+    code, out = host.run([TOOLS["pmap_set"]], check=False, input=text)
+    assert code == 1
+    lines = out.splitlines()
+    assert f"line 4: program {PROG} version 1: refused: it is registered at " \
+        f"port {port} already" in lines[0]
+    for n, line in zip((6, 7, 8, 10), lines[1:], strict=True):
+        assert f"line {n}: not a mapping" in line
+    assert dump(host) == [(PROG, 1, UDP, port), (PROG, 2, UDP, 5002),
+                          (PROG, 6, TCP, 5006)]
+    code, out = host.run([host.copy(TOOLS["pmap_set"])], check=False,
+                         input=f"{PROG} 9 udp 600\n", uid=NOBODY)
+    assert code == 1 and "only root" in out
+
+
+def test_pmap_set_u(host, daemon):
+    daemon.expect("refused ")
+    with host.local() as c:
+        c.set(PROG, 1, UDP, 5000)
+        c.set(PROG, 1, TCP, 5000)
+    code, out = host.run([host.copy(TOOLS["pmap_set"]), "-u", PROG, "1"],
+                         check=False, uid=NOBODY)
+    assert code == 1 and "refused" in out
+    host.run([TOOLS["pmap_set"], "-u", PROG, "1"])
+    assert dump(host) == []
+    for args in (["-u"], ["-u", "1"], ["-u", "x", "1"], ["x"], ["-x"],
+                 ["-u", "1", "2", "3"]):
+        code, out = host.run([TOOLS["pmap_set"], *args], check=False)
+        assert code == 2 and "usage:" in out
+    daemon.stop()
+    code, out = host.run([TOOLS["pmap_set"], "-u", "1", "1"], check=False)
+    assert code == 1 and "no port mapper answers" in out
+
+
+@contextlib.contextmanager
+def rpcbind(host):
+    # its package would have made its user
+    host.run(["sh", "-c", "[ -e /run/etc ] || "
+              "{ cp -a /etc /run/etc; mount --bind /run/etc /etc; }; "
+              "grep -q ^_rpc: /etc/passwd || "
+              "echo _rpc:x:107:65534::/run:/bin/false >> /etc/passwd"])
+    with host.popen(["rpcbind", "-f"], stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL) as p:
+        try:
+            until(lambda: host.run(["rpcinfo", "-p"], check=False)[0] == 0)
+            yield
+        finally:
+            p.terminate()
+            p.wait(10)
+
+
+def test_carry_over_from_rpcbind_and_back(host, start, port):
+    """With the very commands of README and the manual."""
+    readme = (pathlib.Path(__file__).parents[2] / "README").read_text()
+    commands = re.findall(r"^    ((?:rpcinfo -p 127.0.0.1|pmap_dump|pmap_set) "
+                          r"[<>] /run/map)$", readme, re.M)
+    assert commands == ["rpcinfo -p 127.0.0.1 > /run/map",
+                        "pmap_set < /run/map", "pmap_dump > /run/map",
+                        "pmap_set < /run/map"]
+    path = f"PATH={BUILD}:$PATH; "
+    entries = [(PROG, 1, UDP, port), (PROG, 1, TCP, port),
+               (PROG + 1, 3, TCP, port)]
+    with rpcbind(host):
+        with rpc.Client(host.socket(
+                socket.AF_UNIX, socket.SOCK_STREAM,
+                connect=f"/proc/{host.pid}/root/run/rpcbind.sock")) as c:
+            for e in entries:
+                assert c.set3(e[0], e[1], {UDP: "udp", TCP: "tcp"}[e[2]],
+                              rpc.uaddr(e[3])) == 1
+        host.run(["sh", "-c", path + commands[0]])
+    daemon = start(host)
+    host.run(["sh", "-c", path + commands[1]])
+    assert dump(host) == entries
+    host.run(["sh", "-c", path + commands[2]])
+    daemon.stop()
+    host.path("/run/rpcbind.sock").unlink()
+    with rpcbind(host):
+        host.run(["sh", "-c", path + commands[3]])
+        with host.udp() as c:
+            for e in entries:
+                assert c.getport(*e[:3]) == e[3]
