@@ -84,6 +84,37 @@ check: all $(UNITS) $(PEERS)/.unpacked $(PEERS)/server $(PEERS)/find
 demo: all $(PEERS)/.unpacked $(PEERS)/server $(PEERS)/find
 	tests/demo
 
+# Fuzzing, by clang's libFuzzer: `make fuzz FUZZ_SECONDS=600` for longer.
+
+FUZZ_SECONDS ?= 10
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_CC = clang $(PM_CPPFLAGS) -std=c11 -g -O1 -fPIE -Itests/fuzz \
+    -fno-omit-frame-pointer -fsanitize=address,undefined \
+    -fno-sanitize-recover=all
+
+build-fuzz/%.o: src/%.c Makefile
+	@mkdir -p $(@D)
+	$(FUZZ_CC) -fsanitize=fuzzer-no-link -c -o $@ $<
+
+build-fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.c tests/fuzz/fuzz.h \
+    $(MODULES:%=build-fuzz/%.o)
+	$(FUZZ_CC) -fsanitize=fuzzer -pie -o $@ $(filter %.c %.o,$^) $(LIBS) \
+	    $(FUZZ_WRAP)
+
+# this one is the kernel's side of the socket
+build-fuzz/fuzz_datagram: FUZZ_WRAP = -Wl,--wrap=recvmmsg \
+    -Wl,--wrap=sendmmsg
+.PRECIOUS: build-fuzz/%.o
+
+fuzz: $(FUZZERS:%=build-fuzz/%)
+	@for f in $(FUZZERS); do mkdir -p build-fuzz/corpus/$$f && \
+	    build-fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+	    -timeout=5 -artifact_prefix=build-fuzz/ build-fuzz/corpus/$$f \
+	    tests/fuzz/corpus/$$f >build-fuzz/$$f.log 2>&1 || \
+	    { tail -n 40 build-fuzz/$$f.log; exit 1; }; \
+	    echo "$$f: $$(sed -n 's/^stat::number_of_executed_units: *//p' \
+	    build-fuzz/$$f.log) executions"; done
+
 FORMATTED := $(wildcard src/*.[ch] tests/*/*.[ch])
 format-check:
 	clang-format --dry-run -Werror $(FORMATTED)
@@ -107,9 +138,10 @@ uninstall:
 	rm -f $(MAN8:%=$(DESTDIR)$(MANDIR)/man8/%)
 
 clean:
-	rm -rf build build-san
+	rm -rf build build-san build-fuzz
 
 -include $(wildcard $(BUILD)/*.d $(BUILD)/*/*.d)
 
 
-.PHONY: all unit check demo format-check cppcheck install uninstall clean
+
+.PHONY: all fuzz unit check demo format-check cppcheck install uninstall clean
