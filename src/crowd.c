@@ -57,24 +57,43 @@ is_safe(const struct member *m)
 }
 
 static bool
+is_privileged(const struct peer *peer)
+{
+	return (ntohs(peer->from.sin_port) < PORT_RESERVED);
+}
+
+static bool
 same_source(const struct peer *a, const struct peer *b)
 {
 	if (a->door != b->door)
 		return (false);
 	if (a->door == DOOR_LOCAL)
 		return (a->uid == b->uid);
+	if (pmap_is_127(a->from.sin_addr) && pmap_is_127(b->from.sin_addr))
+		/* addresses that any local user can have by the million */
+		return (is_privileged(a) == is_privileged(b));
 	return (a->from.sin_addr.s_addr == b->from.sin_addr.s_addr);
+}
+
+/* How many connections of a source owe us reading; how many it has. */
+static size_t
+owing_of(const struct peer *peer)
+{
+	const struct member *m;
+	size_t n = 0;
+
+	TAILQ_FOREACH(m, &crowd.owing, entry)
+		n += same_source(&m->peer, peer);
+	return (n);
 }
 
 static size_t
 held_by(const struct peer *peer)
 {
 	const struct member *m;
-	size_t n = 0;
+	size_t n = owing_of(peer);
 
 	TAILQ_FOREACH(m, &crowd.idle[peer->door], entry)
-		n += same_source(&m->peer, peer);
-	TAILQ_FOREACH(m, &crowd.owing, entry)
 		n += same_source(&m->peer, peer);
 	return (n);
 }
@@ -91,7 +110,7 @@ crowd_victim(enum door door)
 			if (m->peer.door != door || is_safe(m))
 				continue;
 			n = held_by(&m->peer);
-			if (n > most ||
+			if (victim == NULL || n > most ||
 			    (n == most && m->active < victim->active)) {
 				most = n;
 				victim = m;
@@ -136,12 +155,16 @@ crowd_touch(struct member *m, int64_t now)
 struct member *
 crowd_debtor(void)
 {
-	struct member *m;
+	struct member *m, *debtor = NULL;
+	size_t n, most = 0;
 
-	TAILQ_FOREACH(m, &crowd.owing, entry)
-		if (!is_safe(m))
-			return (m);
-	return (NULL);
+	TAILQ_FOREACH(m, &crowd.owing, entry) {
+		if (is_safe(m) || (n = owing_of(&m->peer)) <= most)
+			continue;
+		most = n;
+		debtor = m;
+	}
+	return (debtor);
 }
 
 struct member *

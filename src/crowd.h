@@ -12,7 +12,8 @@
 /*
  * The connections of all doors, and which of them has to go: the idle, those
  * that do not read what they asked for, and at a full door one of the source
- * that holds the most.  A source is an address, or a uid at the local door.
+ * that holds the most.  A source is an address, or a uid at the local door;
+ * all of 127.0.0.0/8 is one, privileged ports apart.
  */
 struct member {
 	TAILQ_ENTRY(member) entry;
@@ -32,7 +33,7 @@ enum {
  */
 void crowd_limits(int descriptors);
 
-/* Is the peer's door full? */
+/* Is this door full? */
 bool crowd_is_full(enum door);
 
 /*
@@ -50,7 +51,10 @@ void crowd_touch(struct member *, int64_t now);
 /* It begins to owe us reading, or has read it all. */
 void crowd_owe(struct member *, bool owing, int64_t now);
 
-/* Who has owed us reading for the longest; NULL: nobody that could go. */
+/*
+ * Of the source with the most connections that owe us reading the one that
+ * has owed it for the longest; NULL: nobody that could go.
+ */
 struct member *crowd_debtor(void);
 
 /*

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Background, pid file, readiness.  Works at boot only, before privileges
- * are dropped; what goes wrong here is fatal, but for a pid file that cannot
- * be made.
+ * Background, pid file, readiness: at boot, and once more at exit to empty
+ * the pid file.  Only daemon_lock() needs privileges.  What goes wrong is
+ * fatal, but for a pid file that cannot be made.
  */
 #include "daemon.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,15 +21,22 @@
 #include "log.h"
 
 #define PID_FILE "portmap.pid"
+#define LOCK_FILE "lock"
+
+enum {
+	LOCK_ATTEMPTS = 35,
+	LOCK_PAUSE_MS = 20
+};
 
 static int ready_fd = -1;
 static int pid_fd = -1;
+static int lock_fd = -1; /* held for as long as we live */
 
 void
 daemon_start(void)
 {
 	int fds[2], status;
-	char byte;
+	char byte = 0;
 	pid_t pid;
 
 	if (pipe2(fds, O_CLOEXEC) == -1)
@@ -118,25 +126,42 @@ static void __attribute__((noreturn)) refuse(void)
 	    n > 0 ? " as pid " : "", text);
 }
 
+static int
+open_ours(int dir_fd, const char *name, mode_t mode)
+{
+	int fd = openat(dir_fd, name,
+	    O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, mode);
+
+	if (fd != -1 && fchmod(fd, mode) == -1) {
+		close(fd);
+		return (-1);
+	}
+	return (fd);
+}
+
 void
 daemon_lock(const char *dir)
 {
 	int dir_fd = open_dir(dir);
 
 	if (dir_fd != -1) {
-		pid_fd = openat(dir_fd, PID_FILE,
-		    O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK,
-		    0644);
+		pid_fd = open_ours(dir_fd, PID_FILE, 0644);
+		/* who can open a file can lock it, and keep us from starting */
+		lock_fd = open_ours(dir_fd, LOCK_FILE, 0600);
 		close(dir_fd);
 	}
-	if (pid_fd == -1) {
+	if (pid_fd == -1 || lock_fd == -1) {
 		log_warning("no pid file in %s: %s: make the directory, owned "
 			    "by the user who starts portmap, to have one",
 		    dir, strerror(errno));
 		return;
 	}
-	if (flock(pid_fd, LOCK_EX | LOCK_NB) == -1)
-		refuse();
+	/* the one before may be on its way out: `kill ...; portmap` */
+	for (int i = 0; flock(lock_fd, LOCK_EX | LOCK_NB) == -1; i++) {
+		if (i == LOCK_ATTEMPTS)
+			refuse();
+		poll(NULL, 0, LOCK_PAUSE_MS);
+	}
 }
 
 void

@@ -20,9 +20,9 @@ void daemon_start(void);
 void daemon_ready(void);
 
 /*
- * Make `dir` and take the pid file in it, which is also the lock that keeps
- * a second instance away.  When there is no right to make it, the daemon runs
- * without; when another one holds it, this is fatal.
+ * Make `dir`, and in it the pid file and the lock that keeps a second instance
+ * away.  When there is no right to make them, the daemon runs without; when
+ * another one holds the lock and does not let go of it at once, this is fatal.
  */
 void daemon_lock(const char *dir);
 

@@ -163,7 +163,7 @@ datagram_stat(SVCXPRT *xprt)
 	if (out.count > 0)
 		send_answers(xprt->xp_fd);
 	/* a ring that was full: there may be more already */
-	if (in.count == RING && in.rings < RINGS_A_TURN)
+	if (in.count == RING && in.rings < RINGS_A_TURN && !loop_is_late())
 		fill_ring(xprt->xp_fd);
 	else
 		in.count = in.next = 0;

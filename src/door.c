@@ -20,6 +20,7 @@
 
 #include <arpa/inet.h>
 
+#include "guard.h"
 #include "log.h"
 
 /* Where libtirpc and the kernel look; both names are theirs. */
@@ -182,17 +183,21 @@ static int
 listen_unix(const struct sockaddr_un *addr, socklen_t len)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	mode_t mask = umask(0111); /* everybody may connect: mode 0666 */
-	bool bound = fd != -1 &&
-		     bind(fd, (const struct sockaddr *)addr, len) == 0 &&
-		     listen(fd, BACKLOG) == 0;
-	int error = errno;
+	mode_t mask;
+	int error;
 
+	if (fd == -1)
+		return (-1);
+	guard_listener(fd);
+	mask = umask(0111); /* everybody may connect: mode 0666 */
+	error = bind(fd, (const struct sockaddr *)addr, len) == -1 ||
+			listen(fd, BACKLOG) == -1
+		    ? errno
+		    : 0;
 	umask(mask);
-	if (bound)
+	if (error == 0)
 		return (fd);
-	if (fd != -1)
-		close(fd);
+	close(fd);
 	errno = error;
 	return (-1);
 }
@@ -282,12 +287,6 @@ bool
 door_is_lo(int ifindex)
 {
 	return (ifindex == LO_INDEX);
-}
-
-bool
-door_is_127(struct in_addr addr)
-{
-	return (ntohl(addr.s_addr) >> 24 == IN_LOOPBACKNET);
 }
 
 enum door

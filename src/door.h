@@ -54,9 +54,6 @@ void door_open(const struct door_plan *, struct doors *);
  */
 enum door door_of(struct in_addr to, int ifindex);
 
-/* Is it an address of 127.0.0.0/8, which never leaves a host? */
-bool door_is_127(struct in_addr);
-
 /* Did it come in by the interface lo, so from this very host? */
 bool door_is_lo(int ifindex);
 

@@ -69,6 +69,13 @@ finish(struct forward *f, enum callit what)
 	count--;
 }
 
+/* All of 127.0.0.0/8 is one source: any local user has all of it. */
+static bool
+same_source(struct in_addr a, struct in_addr b)
+{
+	return (a.s_addr == b.s_addr || (pmap_is_127(a) && pmap_is_127(b)));
+}
+
 static size_t
 held_by(struct in_addr source)
 {
@@ -76,7 +83,7 @@ held_by(struct in_addr source)
 	size_t n = 0;
 
 	TAILQ_FOREACH(f, &under_way, entry)
-		n += f->caller.from.sin_addr.s_addr == source.s_addr;
+		n += same_source(f->caller.from.sin_addr, source);
 	return (n);
 }
 
@@ -89,7 +96,7 @@ oldest(const struct in_addr *source)
 
 	TAILQ_FOREACH(f, &under_way, entry) {
 		if (source != NULL) {
-			if (f->caller.from.sin_addr.s_addr == source->s_addr)
+			if (same_source(f->caller.from.sin_addr, *source))
 				return (f);
 			continue;
 		}
@@ -104,10 +111,14 @@ oldest(const struct in_addr *source)
 static void
 make_room(struct in_addr source)
 {
+	struct forward *victim = NULL;
+
 	if (held_by(source) >= FORWARDS_A_SOURCE)
-		finish(oldest(&source), CALLIT_EVICTED);
-	else if (count == limit && count > 0)
-		finish(oldest(NULL), CALLIT_EVICTED);
+		victim = oldest(&source);
+	else if (count == limit)
+		victim = oldest(NULL);
+	if (victim != NULL)
+		finish(victim, CALLIT_EVICTED);
 }
 
 /*
@@ -117,7 +128,7 @@ make_room(struct in_addr source)
 static int
 open_to(const struct sockaddr_in *to)
 {
-	struct sockaddr_in own;
+	struct sockaddr_in own = {0};
 	socklen_t len = sizeof(own);
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 

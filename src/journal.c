@@ -23,19 +23,18 @@
 
 #include "log.h"
 #include "loop.h"
-#include "policy.h"
-
-#define HEADER "portmap journal 1 boot="
+#include "replay.h"
 
 enum {
 	LINE_MAX_LEN = 128,
 	GROWN = 1024, /* lines beyond twice what is alive: write it anew */
 	RETRY_MS = 1000,
-	READ_MAX = 64 * 1024 * 1024, /* of a journal: far beyond any of ours */
 };
 
 static struct {
 	char path[PATH_MAX];
+	char dir[PATH_MAX]; /* of path, and what is called what in it */
+	char name[NAME_MAX + 1];
 	char temporary[PATH_MAX + 8];
 	char boot[64];
 	const struct table *table;
@@ -44,6 +43,7 @@ static struct {
 	struct stat st; /* of fd */
 	size_t lines;
 	bool kept;   /* a journal is wanted */
+	bool seen;   /* what was at its place has been looked at */
 	bool broken; /* and the operator has been told */
 	int64_t retry;
 } journal = {.old_fd = -1, .fd = -1, .retry = INT64_MAX};
@@ -66,7 +66,7 @@ read_boot_id(void)
 	journal.boot[n > 0 ? n : 0] = '\0';
 	journal.boot[strcspn(journal.boot, "\n")] = '\0';
 	if (journal.boot[0] == '\0')
-		strcpy(journal.boot, "-");
+		snprintf(journal.boot, sizeof(journal.boot), "-");
 }
 
 /* Why this file may not be believed, or NULL. */
@@ -84,14 +84,14 @@ distrust(const struct stat *st, uid_t owner)
 
 /* Out of the way, under a name that nothing has yet. */
 static void
-move_aside(int dir_fd, const char *name, const char *why)
+move_aside(const char *why)
 {
-	char aside[NAME_MAX + 16];
+	char aside[PATH_MAX + 16];
 
 	for (unsigned i = 1; i < 1000; i++) {
-		snprintf(aside, sizeof(aside), "%s.bad%u", name, i);
-		if (renameat2(dir_fd, name, dir_fd, aside, RENAME_NOREPLACE) ==
-		    0) {
+		snprintf(aside, sizeof(aside), "%s.bad%u", journal.path, i);
+		if (renameat2(AT_FDCWD, journal.path, AT_FDCWD, aside,
+			RENAME_NOREPLACE) == 0) {
 			log_warning("journal %s is not to be believed (%s): "
 				    "moved aside to %s, starting empty",
 			    journal.path, why, aside);
@@ -106,43 +106,30 @@ move_aside(int dir_fd, const char *name, const char *why)
 	journal.kept = false;
 }
 
-/*
- * Open the directory, made if need be: its descriptor, or -1.  `st` is as it
- * was before anything was changed.
- */
+/* Make the directory if need be and open it: its descriptor, or -1. */
 static int
-open_dir(const char *dir, bool own_dir, uid_t uid, gid_t gid, struct stat *st)
+open_dir(bool own_dir, bool *made)
 {
-	bool made = mkdir(dir, 0700) == 0;
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd == -1)
-		return (-1);
-	if (fstat(fd, st) == -1 ||
-	    ((made || own_dir) && st->st_uid != uid &&
-		fchown(fd, uid, gid) == -1) ||
-	    ((made || own_dir) && fchmod(fd, 0700) == -1)) {
-		close(fd);
-		return (-1);
-	}
-	return (fd);
+	*made = mkdir(journal.dir, 0700) == 0;
+	return (open(journal.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC |
+				      (own_dir || *made ? O_NOFOLLOW : 0)));
 }
 
 /* Take over what is there, if it is to be believed. */
 static void
-take_over(int dir_fd, const char *name, uid_t owner, uid_t uid, gid_t gid)
+take_over(int dir_fd, uid_t owner, uid_t uid, gid_t gid)
 {
 	const char *why = NULL;
-	struct stat st;
-	int fd = openat(dir_fd, name,
+	struct stat st = {0};
+	int fd = openat(dir_fd, journal.name,
 	    O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
 	if (fd == -1 && errno == ENOENT)
 		return;
-	if (fd == -1)
-		why = "type"; /* a symbolic link, a socket, a dead device */
-	else if (fstat(fd, &st) == -1)
-		why = "type";
+	if (fd == -1 || fstat(fd, &st) == -1)
+		/* a symbolic link, a socket; or it cannot be read */
+		why =
+		    errno == ELOOP || errno == ENXIO ? "type" : strerror(errno);
 	else
 		why = distrust(&st, owner);
 	if (why == NULL && st.st_uid != uid && fchown(fd, uid, gid) == -1)
@@ -153,7 +140,7 @@ take_over(int dir_fd, const char *name, uid_t owner, uid_t uid, gid_t gid)
 	}
 	if (fd != -1)
 		close(fd);
-	move_aside(dir_fd, name, why);
+	move_aside(why);
 }
 
 /* It cannot be written: say so once, and try again. */
@@ -172,209 +159,49 @@ broke(int error)
 	    journal.path, strerror(error));
 }
 
+/* Take the path apart. */
+static void
+set_path(const char *path)
+{
+	const char *name = strrchr(path, '/') + 1;
+
+	if (*name == '\0' || strlen(name) > NAME_MAX - sizeof(".bad999"))
+		log_fatal("-m %s: give a file in that directory", path);
+	snprintf(journal.path, sizeof(journal.path), "%s", path);
+	snprintf(journal.temporary, sizeof(journal.temporary), "%s.new", path);
+	snprintf(
+	    journal.dir, sizeof(journal.dir), "%.*s", (int)(name - path), path);
+	snprintf(journal.name, sizeof(journal.name), "%s", name);
+}
+
 void
 journal_prepare(const char *path, bool own_dir, uid_t uid, gid_t gid)
 {
-	char dir[PATH_MAX];
 	struct stat st;
-	char *name;
+	bool made;
 	int dir_fd;
 
 	if (path == NULL)
 		return;
-	if (strlen(path) >= sizeof(dir) || path[0] != '/')
+	if (strlen(path) >= sizeof(journal.path) || path[0] != '/')
 		log_fatal("-m %s: give the whole path of a file, from / on, or "
 			  "none",
 		    path);
-	journal.kept = true;
-	strcpy(journal.path, path);
-	snprintf(journal.temporary, sizeof(journal.temporary), "%s.new", path);
+	set_path(path);
 	read_boot_id();
-
-	strcpy(dir, path);
-	name = strrchr(dir, '/');
-	*name++ = '\0';
-	if (*name == '\0')
-		log_fatal(
-		    "-m %s: that is a directory: give a file in it", path);
-	dir_fd = open_dir(dir[0] == '\0' ? "/" : dir, own_dir, uid, gid, &st);
+	journal.kept = true;
+	dir_fd = open_dir(own_dir, &made);
 	if (dir_fd == -1)
 		return; /* the first attempt to write will say so */
-	/* in our own directory: whoever it belonged to until now */
-	take_over(dir_fd, name, own_dir ? st.st_uid : uid, uid, gid);
-	close(dir_fd);
-}
-
-/*
- * Loading: strictly, for nobody knows what has happened to it.
- */
-
-/* Read a number up to `max` and the character behind it. */
-static bool
-number(const char **p, uint32_t max, char then, uint32_t *value)
-{
-	uint64_t n = 0;
-	const char *start = *p;
-
-	while (**p >= '0' && **p <= '9' && n <= max)
-		n = n * 10 + (uint64_t)(*(*p)++ - '0');
-	if (*p == start || (*start == '0' && *p != start + 1) || n > max ||
-	    **p != then)
-		return (false);
-	if (then != '\0')
-		(*p)++;
-	*value = (uint32_t)n;
-	return (true);
-}
-
-/* A record: 's'et, 'u'nset, or 0 when it is none. */
-static char
-parse(const char *line, struct mapping *m)
-{
-	const char *p;
-	uint32_t owner;
-
-	if (strncmp(line, "set ", 4) == 0) {
-		p = line + 4;
-		if (!number(&p, UINT32_MAX, ' ', &m->prog) ||
-		    !number(&p, UINT32_MAX, ' ', &m->vers) ||
-		    !number(&p, UINT8_MAX, ' ', &m->prot) ||
-		    !number(&p, PORT_MAX, ' ', &m->port))
-			return (0);
-		m->owner = OWNER_NONE;
-		if (strcmp(p, "-") == 0)
-			return ('s');
-		if (!number(&p, UINT32_MAX - 1, '\0', &owner))
-			return (0);
-		m->owner = (uid_t)owner;
-		return ('s');
-	}
-	if (strncmp(line, "unset ", 6) == 0) {
-		p = line + 6;
-		if (number(&p, UINT32_MAX, ' ', &m->prog) &&
-		    number(&p, UINT32_MAX, ' ', &m->vers) &&
-		    number(&p, UINT8_MAX, '\0', &m->prot))
-			return ('u');
-	}
-	return (0);
-}
-
-/* The rules that hold without knowing who is asking; see policy_set(). */
-static enum why
-allowed(const struct table *t, const struct mapping *m)
-{
-	const struct facts facts = {
-	    .same = table_get(t, m->prog, m->vers, m->prot),
-	    .bound = BOUND_NO,
-	    .holder = true,
-	    .all = table_count(t) - TABLE_OWN,
-	    .others = table_count_others(t),
-	    .own = table_count_owner(t, m->owner),
-	};
-
-	return (policy_set(m->owner, m, &facts));
-}
-
-/* One line of the journal: NULL, or why it is skipped. */
-static const char *
-replay(struct table *t, const char *line)
-{
-	static const uint32_t prots[] = {IPPROTO_TCP, IPPROTO_UDP};
-	struct mapping m = {0};
-	enum why why;
-
-	switch (parse(line, &m)) {
-	case 's':
-		why = allowed(t, &m);
-		if (why > WHY_SAME)
-			return (pmap_whys[why]);
-		return (why == WHY_GRANTED && table_put(t, &m) == -1 ? "memory"
-								     : NULL);
-	case 'u':
-		if (m.prog == PMAP_PROG)
-			return (pmap_whys[WHY_SELF]);
-		for (size_t i = 0; i < 2; i++)
-			if (m.prot == 0 || m.prot == prots[i])
-				table_remove(t, m.prog, m.vers, prots[i]);
-		return (NULL);
-	default:
-		return ("malformed");
-	}
-}
-
-/* Is the first line ours?  NULL, or why nothing of it is believed. */
-static const char *
-judge_header(const char *line)
-{
-	if (strncmp(line, HEADER, strlen(HEADER)) != 0)
-		return ("format");
-	return (
-	    strcmp(line + strlen(HEADER), journal.boot) == 0 ? NULL : "boot");
-}
-
-/*
- * All lines of the old journal.  A last one without an end was being written
- * when we died; one that is too long, or holds a NUL, is none of ours.
- * NULL, or why nothing of it is believed.
- */
-static const char *
-replay_all(struct table *t, FILE *f)
-{
-	char line[LINE_MAX_LEN + 2];
-	const char *why;
-	size_t used = 0, number_of = 0, total = 0;
-	bool whole = true;
-	int c;
-
-	while ((c = getc(f)) != EOF && total++ < READ_MAX) {
-		if (c != '\n') {
-			if (c == '\0' || used > LINE_MAX_LEN)
-				whole = false;
-			else
-				line[used++] = (char)c;
-			continue;
-		}
-		line[used] = '\0';
-		number_of++;
-		if (number_of == 1) {
-			if ((why = whole ? judge_header(line) : "format") !=
-			    NULL)
-				return (why);
-		} else if ((why = whole ? replay(t, line) : "malformed") !=
-			   NULL) {
-			log_skipped(number_of, why);
-		}
-		used = 0;
-		whole = true;
-	}
-	if (number_of == 0 && total > 0)
-		return ("format");
-	if (c != EOF)
-		log_skipped(number_of + 1, "too_long");
-	return (NULL);
-}
-
-/* A journal that is not one after all: keep it for the operator. */
-static void
-set_aside_at_load(const char *why)
-{
-	char dir[PATH_MAX];
-	char *name;
-	int dir_fd;
-
-	if (strcmp(why, "boot") == 0) {
-		log_warning("journal %s is of another boot: starting empty",
-		    journal.path);
-		return;
-	}
-	strcpy(dir, journal.path);
-	name = strrchr(dir, '/');
-	*name++ = '\0';
-	dir_fd = open(
-	    dir[0] == '\0' ? "/" : dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir_fd == -1)
-		return;
-	move_aside(dir_fd, name, why);
+	/* in our own directory: whoever it belongs to until now */
+	if (fstat(dir_fd, &st) == 0)
+		take_over(dir_fd, own_dir ? st.st_uid : uid, uid, gid);
+	/* given away only now: until here nobody could move anything into it */
+	if (own_dir || made)
+		journal.seen =
+		    fchmod(dir_fd, 0700) == 0 && fchown(dir_fd, uid, gid) == 0;
+	else
+		journal.seen = true;
 	close(dir_fd);
 }
 
@@ -413,7 +240,7 @@ static void
 owner_text(uid_t owner, char text[16])
 {
 	if (owner == OWNER_NONE)
-		strcpy(text, "-");
+		snprintf(text, 16, "-");
 	else
 		snprintf(text, 16, "%" PRIu32, (uint32_t)owner);
 }
@@ -423,7 +250,7 @@ write_all(FILE *f)
 {
 	char owner[16];
 
-	fprintf(f, HEADER "%s\n", journal.boot);
+	fprintf(f, REPLAY_HEADER "%s\n", journal.boot);
 	journal.lines = 1;
 	for (const struct mapping *m = table_first(journal.table); m != NULL;
 	     m = table_next(m)) {
@@ -444,6 +271,12 @@ rewrite(void)
 	FILE *f;
 	int fd, error;
 
+	if (!journal.seen) {
+		/* it could not be looked at before, so it was not loaded */
+		if (access(journal.path, F_OK) == 0)
+			move_aside("unread");
+		journal.seen = true;
+	}
 	if (unlink(journal.temporary) == -1 && errno != ENOENT)
 		return (-1);
 	fd = open(journal.temporary,
@@ -490,17 +323,17 @@ journal_load(struct table *t)
 
 	journal.table = t;
 	if (journal.old_fd != -1) {
-		if ((f = fdopen(journal.old_fd, "r")) == NULL) {
-			close(journal.old_fd);
-			why = "memory";
-		} else {
-			why = replay_all(t, f);
-			fclose(f);
-		}
+		if ((f = fdopen(journal.old_fd, "r")) == NULL)
+			log_fatal("out of memory");
+		why = replay(f, journal.boot, t);
+		fclose(f);
 		journal.old_fd = -1;
 	}
-	if (why != NULL)
-		set_aside_at_load(why);
+	if (why != NULL && strcmp(why, "boot") == 0)
+		log_warning("journal %s is of another boot: starting empty",
+		    journal.path);
+	else if (why != NULL)
+		move_aside(why);
 	if (journal.kept)
 		rewrite_or_retry();
 }

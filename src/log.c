@@ -228,7 +228,7 @@ from(const struct peer *peer)
 static const char *
 proc_name(uint32_t proc)
 {
-	return (proc < 6 ? pmap_procs[proc] : "unknown");
+	return (proc < PROCS ? pmap_procs[proc] : "unknown");
 }
 
 void
@@ -274,7 +274,7 @@ log_stats(size_t entries, size_t connections, size_t forwards)
 	append(line, &used, "counters entries=%zu connections=%zu forwards=%zu",
 	    entries, connections, forwards);
 	for (size_t door = 0; door < DOORS; door++)
-		for (size_t proc = 0; proc < 6; proc++)
+		for (size_t proc = 0; proc < PROCS; proc++)
 			append(line, &used, " %s.%s=%" PRIu64, pmap_doors[door],
 			    pmap_procs[proc], stats.calls[door][proc]);
 	for (size_t why = WHY_DOOR; why < WHYS; why++)
@@ -320,6 +320,7 @@ void
 log_refused(const struct peer *peer, uint32_t proc, const struct mapping *m,
     enum why why)
 {
+	stats.refused[why]++;
 	if (!admit())
 		return;
 	emit(LOG_WARNING,

@@ -10,8 +10,9 @@
 
 /*
  * The log: one function an event, one line an event, `event key=value ...`,
- * numbers only.  It goes to syslog (ident portmap, facility daemon), or to
- * stderr in the foreground, and never waits for either.  portmap.8 explains
+ * numbers only; but for the warnings that a start or the journal can give,
+ * which are sentences.  It goes to syslog (ident portmap, facility daemon), or
+ * to stderr in the foreground, and never waits for either.  portmap.8 explains
  * each event to the operator; what is added here is added there.
  */
 

@@ -16,6 +16,10 @@
 #include <sys/signalfd.h>
 #include <time.h>
 
+enum {
+	TURN_MS = 10
+};
+
 static struct {
 	loop_fn *on_read[FD_SETSIZE];
 	loop_fn *on_write[FD_SETSIZE];
@@ -23,7 +27,8 @@ static struct {
 	fd_set readable, writable; /* what select() found, still to be done */
 	fd_set again;
 	int again_count;
-	int top; /* no descriptor above it is watched */
+	int top;   /* no descriptor above it is watched */
+	int first; /* where the next turn begins: nobody is always last */
 	int64_t now;
 	bool running;
 	void (*on_signal)(int sig);
@@ -107,6 +112,12 @@ loop_signals(void (*on_signal)(int sig))
 	return (0);
 }
 
+bool
+loop_is_late(void)
+{
+	return (clock_ms() - loop.now > TURN_MS);
+}
+
 int64_t
 loop_now(void)
 {
@@ -158,36 +169,47 @@ wait_for_work(int64_t deadline)
 	}
 }
 
+static void
+serve(int fd)
+{
+	if (FD_ISSET(fd, &loop.writable) && loop.on_write[fd] != NULL)
+		loop.on_write[fd](fd);
+	if (FD_ISSET(fd, &loop.readable) && loop.on_read[fd] != NULL)
+		loop.on_read[fd](fd);
+}
+
 /*
- * Each descriptor found once.  The sets are looked at anew each time: what a
- * function forgets is no longer in them.
+ * Each descriptor found once, those from `from` to below `to`.  The sets are
+ * looked at anew each time: what a function forgets is no longer in them.
  */
 static void
-work(void)
+work(int from, int to)
 {
-	for (int fd = 0; fd <= loop.top; fd++) {
-		if ((fd & 63) == 0 &&
+	for (int fd = from; fd < to; fd++) {
+		if (fd % NFDBITS == 0 && fd + NFDBITS <= to &&
 		    (loop.readable.fds_bits[fd / NFDBITS] |
-			loop.writable.fds_bits[fd / NFDBITS]) == 0) {
+			loop.writable.fds_bits[fd / NFDBITS]) == 0)
 			fd += NFDBITS - 1;
-			continue;
-		}
-		if (FD_ISSET(fd, &loop.writable) && loop.on_write[fd] != NULL)
-			loop.on_write[fd](fd);
-		if (FD_ISSET(fd, &loop.readable) && loop.on_read[fd] != NULL)
-			loop.on_read[fd](fd);
+		else
+			serve(fd);
 	}
 }
 
 void
 loop_run(int64_t (*tick)(int64_t now))
 {
+	int first;
+
 	loop.running = true;
 	while (loop.running) {
 		loop.now = clock_ms();
 		wait_for_work(tick(loop.now));
 		loop.now = clock_ms();
-		work();
+		/* descriptors are low; rotate among those that there are */
+		first = loop.first <= loop.top ? loop.first : 0;
+		loop.first = first + 1;
+		work(first, loop.top + 1);
+		work(0, first);
 	}
 }
 

@@ -2,6 +2,7 @@
 #ifndef LOOP_H
 #define LOOP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -30,6 +31,12 @@ void loop_again(int fd);
  * loop, handed to `on_signal`; PIPE is ignored.  0, or -1 with errno.
  */
 int loop_signals(void (*on_signal)(int sig));
+
+/*
+ * Has this turn lasted so long that others should have theirs?  Who finds so
+ * and has not begun yet asks for loop_again() and returns.
+ */
+bool loop_is_late(void);
 
 /* ms of CLOCK_MONOTONIC, asked once a turn. */
 int64_t loop_now(void);

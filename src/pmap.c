@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "pmap.h"
 
-const char *const pmap_procs[6] = {
+const uint32_t pmap_prots[PMAP_PROTS] = {IPPROTO_TCP, IPPROTO_UDP};
+
+const char *const pmap_procs[PROCS] = {
     "null", "set", "unset", "getport", "dump", "callit"};
 
 const char *const pmap_doors[DOORS] = {"network", "loopback", "local"};

@@ -7,6 +7,7 @@
 #define PMAP_H
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -30,6 +31,13 @@ struct mapping {
 	uint32_t port; /* as asked for: wider than a port until it is judged */
 	uid_t owner;
 };
+
+/* Is it an address of 127.0.0.0/8, which never leaves a host? */
+static inline bool
+pmap_is_127(struct in_addr addr)
+{
+	return (ntohl(addr.s_addr) >> 24 == IN_LOOPBACKNET);
+}
 
 /* A call's rights come from here, never from the address that it claims. */
 enum door {
@@ -85,8 +93,18 @@ enum callit {
 	CALLITS
 };
 
+enum {
+	PROCS = 6 /* of version 2, RFC 1833 section 3.1 */
+};
+
+/* The protocols that there are mappings for; the mapper's own in this order. */
+enum {
+	PMAP_PROTS = 2
+};
+extern const uint32_t pmap_prots[PMAP_PROTS];
+
 /* What the procedures, doors and reasons are called in the log. */
-extern const char *const pmap_procs[6];
+extern const char *const pmap_procs[PROCS];
 extern const char *const pmap_doors[DOORS];
 extern const char *const pmap_whys[WHYS];
 extern const char *const pmap_callits[CALLITS];

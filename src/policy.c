@@ -65,15 +65,23 @@ within_quota(uid_t who, const struct facts *f)
 }
 
 enum why
-policy_set(uid_t who, const struct mapping *want, const struct facts *f)
+policy_mapping(const struct mapping *want)
 {
-	enum why why = WHY_GRANTED;
-
 	if (want->prog == PMAP_PROG)
 		return (WHY_SELF);
 	if ((want->prot != IPPROTO_TCP && want->prot != IPPROTO_UDP) ||
 	    want->port == 0 || want->port > PORT_MAX)
 		return (WHY_RANGE);
+	return (WHY_GRANTED);
+}
+
+enum why
+policy_set(uid_t who, const struct mapping *want, const struct facts *f)
+{
+	enum why why = policy_mapping(want);
+
+	if (why != WHY_GRANTED)
+		return (why);
 	if (who != OWNER_ROOT) {
 		if (policy_reserved(want->port) && !f->holder)
 			return (WHY_RESERVED);

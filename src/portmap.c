@@ -29,6 +29,7 @@
 #include "nets.h"
 #include "owner.h"
 #include "priv.h"
+#include "registry.h"
 #include "service.h"
 #include "stream.h"
 #include "table.h"
@@ -50,7 +51,7 @@ struct options {
 	enum callit_who callit;
 	bool keep;
 	const char *journal; /* NULL: the usual one */
-	const char *user;
+	const char *user;    /* NULL: the default */
 	const char *group;
 };
 
@@ -123,6 +124,9 @@ add_address(struct door_plan *plan, const char *text)
 	if (inet_pton(AF_INET, text, &plan->addrs[plan->addrs_count]) != 1)
 		log_fatal(
 		    "-i %s: not an IPv4 address: write it as 192.0.2.1", text);
+	if (plan->addrs[plan->addrs_count].s_addr == htonl(INADDR_ANY))
+		log_fatal(
+		    "-i %s: leave out -i to listen on all addresses", text);
 	plan->addrs_count++;
 }
 
@@ -193,8 +197,13 @@ parse(int argc, char *argv[], struct options *o)
 			usage("there is no option", optopt);
 		}
 	}
-	if (optind < argc)
-		usage("nothing but options can be given, not", argv[optind][0]);
+	if (optind < argc) {
+		fprintf(stderr,
+		    "portmap: %s: only options can be given: `portmap -h` "
+		    "lists them\n",
+		    argv[optind]);
+		exit(2);
+	}
 	if (o->loopback && o->plan.addrs_count > 0)
 		usage("-l listens on no address but 127.0.0.1: leave it out, "
 		      "or",
@@ -227,7 +236,7 @@ on_signal(int sig)
 		log_stats(table_count(table), crowd_count(), forward_count());
 		break;
 	case SIGHUP:
-		service_sweep();
+		registry_sweep();
 		break;
 	default:
 		stopped_by = sig;
@@ -294,12 +303,10 @@ serve(const struct doors *doors, const struct nets *guests)
 int
 main(int argc, char *argv[])
 {
-	struct options o = {.user = RPCUSER,
-	    .callit = CALLIT_LINK,
-	    .plan = {.port = PMAP_PORT}};
+	struct options o = {.callit = CALLIT_LINK, .plan = {.port = PMAP_PORT}};
+	struct service_options service;
 	struct doors doors = {.count = 0};
 	struct identity id;
-	const char *by_default = o.user;
 	SVCXPRT *xprt;
 	uint64_t seed;
 	int descriptors;
@@ -309,7 +316,8 @@ main(int argc, char *argv[])
 	parse(argc, argv, &o);
 	log_open(o.foreground);
 	log_set_verbose(o.verbose);
-	id = priv_identity(o.user, o.group, o.user == by_default);
+	id = priv_identity(
+	    o.user == NULL ? RPCUSER : o.user, o.group, o.user == NULL);
 	descriptors = priv_limits();
 	crowd_limits(descriptors);
 	forward_limits(descriptors);
@@ -330,17 +338,17 @@ main(int argc, char *argv[])
 	prepare_journal(&o, &id);
 	priv_drop(&id);
 
-	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed) ||
-	    (table = table_new(seed)) == NULL)
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		log_fatal("cannot get random bytes: %s", strerror(errno));
+	if ((table = table_new(seed)) == NULL ||
+	    registry_open(table, o.plan.port, o.keep) == -1)
 		log_fatal("out of memory");
 	xprt = serve(&doors, o.guests.count > 0 ? &o.guests : NULL);
-	if (service_start(xprt, table,
-		&(struct service_options){o.plan.port, o.callit, o.keep}) ==
-		-1 ||
-	    loop_signals(on_signal) == -1)
-		log_fatal("cannot start: %s", strerror(errno));
-	journal_load(table);
-	service_sweep();
+	service = (struct service_options){o.plan.port, o.callit};
+	if (service_start(xprt, table, &service) == -1)
+		log_fatal("out of memory");
+	if (loop_signals(on_signal) == -1)
+		log_fatal("cannot receive signals: %s", strerror(errno));
 	daemon_ready();
 	log_ready(o.plan.port, id.name, table_count(table));
 	loop_run(tick);

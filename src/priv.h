@@ -10,7 +10,7 @@ struct identity {
 	const char *name; /* of the user, for the log */
 	uid_t uid;
 	gid_t gid;
-	bool stay; /* as it was started: ids are not touched */
+	bool stay; /* as it was started: uid and gid stay */
 };
 
 /*

@@ -8,17 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "word.h"
+
 enum {
 	MARK = 4,
 	BUFFER_MIN = 256
 };
-
-static uint32_t
-mark_at(const uint8_t *p)
-{
-	return ((uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
-		(uint32_t)p[2] << 8 | p[3]);
-}
 
 static size_t
 least(size_t a, size_t b)
@@ -44,7 +39,7 @@ record_settle(struct record *r)
 static bool
 begin_fragment(struct record *r, size_t max)
 {
-	uint32_t mark = mark_at(r->mark);
+	uint32_t mark = word_at(r->mark);
 
 	r->mark_len = 0;
 	r->last = (mark & 0x80000000u) != 0;
@@ -85,7 +80,7 @@ in_place(const uint8_t *in, size_t n, size_t max, size_t *len)
 
 	if (n < MARK)
 		return (false);
-	mark = mark_at(in);
+	mark = word_at(in);
 	*len = mark & 0x7fffffffu;
 	return ((mark & 0x80000000u) && *len <= max && *len <= n - MARK);
 }

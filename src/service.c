@@ -5,9 +5,9 @@
  *
  *	door's verdict	before a byte of the body is decoded
  *	decode		into a struct of fixed size
- *	policy		may this peer do it to this entry?
- *	table		do it
- *	journal		write it down, before it is answered
+ *	policy		may this peer do it to this entry?	\
+ *	table		do it					 } registry
+ *	journal		write it down, before it is answered	/
  *	answer
  *
  * libtirpc's callback has no place for a pointer of ours, so what a call
@@ -23,104 +23,20 @@
 
 #include "door.h"
 #include "forward.h"
-#include "journal.h"
 #include "links.h"
 #include "log.h"
-#include "owner.h"
 #include "policy.h"
+#include "registry.h"
 #include "stats.h"
 #include "transport.h"
 #include "wire.h"
 
-static struct table *table;
+static const struct table *table;
 static struct service_options options;
 
 /* DUMP's answer, encoded once and kept until the table changes. */
 static struct wire_dump dump;
 static uint64_t dump_generation;
-
-static const uint32_t prots[] = {IPPROTO_TCP, IPPROTO_UDP};
-
-/*
- * What SET and UNSET of both versions come to.
- */
-
-static uid_t
-who_is(const struct peer *peer)
-{
-	return (policy_who(peer, door_privileged()));
-}
-
-/* Gather what policy_set() judges by; the kernel is asked only if it must. */
-static void
-gather(uid_t who, const struct mapping *want, struct facts *f)
-{
-	*f = (struct facts){
-	    .same = table_get(table, want->prog, want->vers, want->prot),
-	    .program_of_root = table_has_root(table, want->prog),
-	    .all = table_count(table) - TABLE_OWN,
-	    .others = table_count_others(table),
-	    .own = table_count_owner(table, who),
-	};
-	if (f->same != NULL && !options.keep &&
-	    (f->same->port != want->port || f->same->owner != who))
-		f->bound = owner_bound(f->same->prot, f->same->port);
-	if (who != OWNER_ROOT && who != OWNER_NONE &&
-	    policy_reserved(want->port))
-		f->holder = owner_holds(want->prot, want->port, who);
-}
-
-static bool
-set(const struct peer *peer, struct mapping *want)
-{
-	struct facts facts;
-	enum why why;
-
-	want->owner = who_is(peer);
-	gather(want->owner, want, &facts);
-	why = policy_set(want->owner, want, &facts);
-	if (why == WHY_GRANTED && facts.same != NULL)
-		log_replaced(facts.same, want);
-	if (why == WHY_GRANTED && table_put(table, want) == -1)
-		why = WHY_MEMORY;
-	if (why == WHY_GRANTED)
-		journal_set(want);
-	if (why > WHY_SAME)
-		log_refused(peer, PMAPPROC_SET, want, why);
-	return (why <= WHY_SAME);
-}
-
-/*
- * Remove every protocol of a version, or the one that `only` says if it is
- * not 0: all or nothing.
- */
-static bool
-unset(const struct peer *peer, uint32_t prog, uint32_t vers, uint32_t only)
-{
-	struct mapping asked = {.prog = prog, .vers = vers, .prot = only};
-	enum why why = prog == PMAP_PROG ? WHY_SELF : WHY_GRANTED;
-	uid_t who = who_is(peer);
-	bool removed;
-
-	for (size_t i = 0; i < 2 && why == WHY_GRANTED; i++) {
-		const struct mapping *m =
-		    table_get(table, prog, vers, prots[i]);
-
-		if (m != NULL && (only == 0 || only == prots[i]))
-			why = policy_unset(who, m);
-	}
-	if (why != WHY_GRANTED) {
-		log_refused(peer, PMAPPROC_UNSET, &asked, why);
-		return (false);
-	}
-	removed = false;
-	for (size_t i = 0; i < 2; i++)
-		if (only == 0 || only == prots[i])
-			removed |= table_remove(table, prog, vers, prots[i]);
-	if (removed)
-		journal_unset(prog, vers, only);
-	return (true);
-}
 
 /*
  * The procedures of version 2, RFC 1833 section 3.2.
@@ -163,7 +79,7 @@ proc_set(SVCXPRT *xprt, const struct call *call)
 
 	if (!get_args(xprt, wire_mapping, &m))
 		return;
-	yes = set(&call->peer, &m);
+	yes = registry_set(&call->peer, &m);
 	answer_bool(xprt, yes);
 	log_call(&call->peer, PMAPPROC_SET, &m, yes);
 }
@@ -176,7 +92,7 @@ proc_unset(SVCXPRT *xprt, const struct call *call)
 
 	if (!get_args(xprt, wire_mapping, &m))
 		return;
-	yes = unset(&call->peer, m.prog, m.vers, 0);
+	yes = registry_unset(&call->peer, m.prog, m.vers, 0);
 	answer_bool(xprt, yes);
 	log_call(&call->peer, PMAPPROC_UNSET, &m, yes);
 }
@@ -239,7 +155,7 @@ proc_callit(SVCXPRT *xprt, const struct call *call)
 	    .own = door_is_lo(call->ifindex) ||
 		   links_own(call->peer.from.sin_addr),
 	    .attached = links_attached(call->peer.from.sin_addr, call->ifindex),
-	    .smuggled = door_is_127(call->local) && !door_is_lo(call->ifindex)};
+	    .smuggled = pmap_is_127(call->local) && !door_is_lo(call->ifindex)};
 	const struct forward_caller back = {.from = call->peer.from,
 	    .local = call->local,
 	    .fd = xprt->xp_fd,
@@ -317,26 +233,18 @@ dispatch(struct svc_req *request, SVCXPRT *xprt)
 static bool
 set_rpcb(const struct peer *peer, const struct wire_rpcb *r, struct mapping *m)
 {
-	int32_t port;
+	int32_t port = wire_uaddr(r->addr);
+	enum wire_netid netid = wire_netid(r->netid);
 
-	switch (wire_netid(r->netid)) {
-	case NETID_TCP:
-		m->prot = IPPROTO_TCP;
-		break;
-	case NETID_UDP:
-		m->prot = IPPROTO_UDP;
-		break;
-	case NETID_OTHER:
-		/* nothing that we could store, and no reason to give up */
-		return (r->prog != PMAP_PROG);
-	case NETID_ANY:
-	case NETID_UNKNOWN:
-		return (false);
+	/* nothing that we could store, and no reason to give up */
+	if (netid == NETID_OTHER && r->prog != PMAP_PROG)
+		return (true);
+	if (netid == NETID_TCP || netid == NETID_UDP) {
+		m->prot = netid == NETID_TCP ? IPPROTO_TCP : IPPROTO_UDP;
+		m->port = port == -1 ? 0 : (uint32_t)port;
 	}
-	if ((port = wire_uaddr(r->addr)) == -1)
-		return (false);
-	m->port = (uint32_t)port;
-	return (set(peer, m));
+	/* what is out of range is refused there */
+	return (registry_set(peer, m));
 }
 
 static bool
@@ -344,17 +252,21 @@ unset_rpcb(const struct peer *peer, const struct wire_rpcb *r)
 {
 	switch (wire_netid(r->netid)) {
 	case NETID_ANY:
-		return (unset(peer, r->prog, r->vers, 0));
+		return (registry_unset(peer, r->prog, r->vers, 0));
 	case NETID_TCP:
-		return (unset(peer, r->prog, r->vers, IPPROTO_TCP));
+		return (registry_unset(peer, r->prog, r->vers, IPPROTO_TCP));
 	case NETID_UDP:
-		return (unset(peer, r->prog, r->vers, IPPROTO_UDP));
+		return (registry_unset(peer, r->prog, r->vers, IPPROTO_UDP));
 	case NETID_OTHER:
-		return (r->prog != PMAP_PROG);
+		if (r->prog != PMAP_PROG)
+			return (true);
+		break;
 	case NETID_UNKNOWN:
 		break;
 	}
-	return (false);
+	return (
+	    registry_refuse(peer, r->prog == PMAP_PROG ? WHY_SELF : WHY_RANGE,
+		PMAPPROC_UNSET, r->prog, r->vers));
 }
 
 static void
@@ -365,15 +277,16 @@ dispatch_rpcb(struct svc_req *request, SVCXPRT *xprt)
 	struct mapping m;
 	bool yes;
 
-	if (request->rq_proc == NULLPROC) {
-		proc_null(xprt, call);
-		return;
-	}
-	if (request->rq_proc != RPCBPROC_SET &&
-	    request->rq_proc != RPCBPROC_UNSET) {
+	if (request->rq_proc > RPCBPROC_UNSET) {
 		/* `rpcinfo` falls back to version 2 on this, and only this */
 		svcerr_progvers(xprt, PMAPVERS, PMAPVERS);
 		log_dropped(&call->peer, "version");
+		return;
+	}
+	/* the numbers of these procedures are those of version 2 */
+	stats.calls[call->peer.door][request->rq_proc]++;
+	if (request->rq_proc == NULLPROC) {
+		proc_null(xprt, call);
 		return;
 	}
 	if (!svc_getargs(xprt, (xdrproc_t)wire_rpcb, &r)) {
@@ -381,8 +294,6 @@ dispatch_rpcb(struct svc_req *request, SVCXPRT *xprt)
 		log_dropped(&call->peer, "arguments");
 		return;
 	}
-	/* the numbers of these procedures are those of version 2 */
-	stats.calls[call->peer.door][request->rq_proc]++;
 	m = (struct mapping){.prog = r.prog, .vers = r.vers};
 	yes = request->rq_proc == RPCBPROC_SET ? set_rpcb(&call->peer, &r, &m)
 					       : unset_rpcb(&call->peer, &r);
@@ -391,53 +302,15 @@ dispatch_rpcb(struct svc_req *request, SVCXPRT *xprt)
 }
 
 int
-service_start(SVCXPRT *xprt, struct table *t, const struct service_options *o)
+service_start(
+    SVCXPRT *xprt, const struct table *t, const struct service_options *o)
 {
 	table = t;
 	options = *o;
-	for (size_t i = 0; i < TABLE_OWN; i++) {
-		const struct mapping own = {.prog = PMAP_PROG,
-		    .vers = PMAPVERS,
-		    .prot = prots[i],
-		    .port = o->port,
-		    .owner = OWNER_ROOT};
-
-		if (table_put(table, &own) == -1)
-			return (-1);
-	}
 	return (svc_reg(xprt, PMAPPROG, PMAPVERS, dispatch, NULL) &&
 			svc_reg(xprt, PMAPPROG, RPCBVERS, dispatch_rpcb, NULL)
 		    ? 0
 		    : -1);
-}
-
-/* Is nothing bound to the port of this entry, as far as can be known? */
-static bool
-is_dead(const struct owner_survey *survey, const struct mapping *m)
-{
-	return (m->prog != PMAP_PROG &&
-		owner_survey_bound(survey, m->prot, m->port) == BOUND_NO);
-}
-
-void
-service_sweep(void)
-{
-	static struct owner_survey survey;
-	const struct mapping *m, *next;
-
-	if (options.keep)
-		return;
-	owner_survey(&survey);
-	for (m = table_first(table); m != NULL; m = next) {
-		const struct mapping dead = *m;
-
-		next = table_next(m);
-		if (!is_dead(&survey, m))
-			continue;
-		table_remove(table, dead.prog, dead.vers, dead.prot);
-		journal_unset(dead.prog, dead.vers, dead.prot);
-		log_dead(&dead);
-	}
 }
 
 /*

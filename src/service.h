@@ -12,24 +12,19 @@
  * version 3 that libtirpc's servers register by, at the local door only.
  */
 
-/* Whose CALLITs are served, and the port that we are at. */
+/* The port that we are at, and whose CALLITs are served. */
 struct service_options {
 	in_port_t port;
 	enum callit_who callit;
-	bool keep; /* entries whose server seems dead */
 };
 
 /*
- * Answer calls from this table, which is still empty and outlives the
- * service; the mapper's own entries become its first.  `xprt` is
- * any transport: libtirpc then serves us on all of them.  0, or -1 when out of
+ * Answer calls, from this table, which the registry keeps.  `xprt` is any
+ * transport: libtirpc then serves us on all of them.  0, or -1 when out of
  * memory.
  */
 int service_start(
-    SVCXPRT *xprt, struct table *, const struct service_options *);
-/* Drop the entries whose port nothing on this host is bound to. */
-void service_sweep(void);
-
+    SVCXPRT *xprt, const struct table *, const struct service_options *);
 void service_stop(void);
 
 #endif

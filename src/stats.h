@@ -8,9 +8,9 @@
 
 /* What the daemon has done since it started; USR2 logs it. */
 struct stats {
-	uint64_t calls[DOORS][6];  /* by door and procedure */
-	uint64_t refused[WHYS];    /* SET and UNSET, by reason */
-	uint64_t callits[CALLITS]; /* by what became of them */
+	uint64_t calls[DOORS][PROCS]; /* by door and procedure */
+	uint64_t refused[WHYS];       /* SET and UNSET, by reason */
+	uint64_t callits[CALLITS];    /* by what became of them */
 	uint64_t garbage;  /* what was no call, or one that is not served */
 	uint64_t shut;     /* sources that -a does not let in */
 	uint64_t too_long; /* answers longer than their question */

@@ -18,6 +18,7 @@
 #include <arpa/inet.h>
 
 #include "crowd.h"
+#include "guard.h"
 #include "log.h"
 #include "loop.h"
 #include "record.h"
@@ -75,7 +76,9 @@ stream_destroy(SVCXPRT *xprt)
 	loop_watch(xprt->xp_fd, NULL, NULL);
 	transport_unregister(&s->t);
 	by_fd[xprt->xp_fd] = NULL;
+	guard_begin(&s->member.peer);
 	close(xprt->xp_fd);
+	guard_end(&s->member.peer);
 	owed_total -= s->owed_len;
 	record_reset(&s->record);
 	free(s->unread);
@@ -101,6 +104,16 @@ send_now(int fd, const uint8_t *bytes, size_t len)
 	return (n);
 }
 
+/* Something has arrived: have it served, if not just now. */
+static void
+take_turn(int fd)
+{
+	if (loop_is_late())
+		loop_again(fd);
+	else
+		svc_getreq_common(fd);
+}
+
 /* The client has taken it all: go on reading, it may have sent more. */
 static void
 settle(struct stream *s)
@@ -112,7 +125,7 @@ settle(struct stream *s)
 	s->owed = NULL;
 	s->owed_len = s->owed_done = 0;
 	crowd_owe(&s->member, false, loop_now());
-	loop_watch(fd, svc_getreq_common, NULL);
+	loop_watch(fd, take_turn, NULL);
 	loop_again(fd);
 }
 
@@ -192,10 +205,12 @@ fill_input(struct stream *s)
 		s->unread_len = 0;
 		return;
 	}
+	guard_begin(&s->member.peer);
 	do {
 		n = recv(
 		    s->t.xprt.xp_fd, in.bytes, sizeof(in.bytes), MSG_DONTWAIT);
 	} while (n == -1 && errno == EINTR);
+	guard_end(&s->member.peer);
 	if (n > 0)
 		in.len = (size_t)n;
 	else if (n == 0)
@@ -264,12 +279,11 @@ stream_stat(SVCXPRT *xprt)
 {
 	struct stream *s = stream_of(xprt);
 
-	if (s->t.hurry)
-		send_answers(s);
-	s->t.hurry = false;
-	if (!s->dead && s->owed == NULL && in.at < in.len &&
+	/* after a change others have their turn: it may have cost much */
+	if (!s->dead && !s->t.hurry && in.at < in.len &&
 	    out_used < TRANSPORT_BATCH)
 		return (XPRT_MOREREQS);
+	s->t.hurry = false;
 	send_answers(s);
 	save_input(s);
 	in.at = in.len = 0;
@@ -322,7 +336,9 @@ stream_adopt(int fd, const struct peer *peer)
 	}
 	if (crowd_is_full(peer->door) || fd >= FD_SETSIZE ||
 	    (s = calloc(1, sizeof(*s))) == NULL) {
+		guard_begin(peer);
 		close(fd);
+		guard_end(peer);
 		return;
 	}
 	s->t.call.peer = *peer;
@@ -332,8 +348,8 @@ stream_adopt(int fd, const struct peer *peer)
 		stream_destroy(&s->t.xprt);
 		return;
 	}
-	loop_watch(fd, svc_getreq_common, NULL);
-	svc_getreq_common(fd); /* the first call is often there already */
+	loop_watch(fd, take_turn, NULL);
+	take_turn(fd); /* the first call is often there already */
 }
 
 int64_t

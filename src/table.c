@@ -10,10 +10,13 @@
  */
 #include "table.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 
-#define CHAINS 16384 /* a power of two; one for each entry of a full table */
+/* One chain for each entry of a full table. */
+#define CHAIN_BITS 14
+#define CHAINS (1 << CHAIN_BITS)
 
 struct entry {
 	struct mapping m; /* first: a mapping handed out is its entry */
@@ -73,7 +76,8 @@ table_free(struct table *t)
 static size_t
 chain_of(const struct table *t, uint32_t prog, uint32_t prot)
 {
-	return ((((uint64_t)prog << 8 | (prot & 0xff)) * t->seed) >> 50);
+	return ((((uint64_t)prog << 8 | (prot & 0xff)) * t->seed) >>
+		(64 - CHAIN_BITS));
 }
 
 static bool
@@ -113,14 +117,14 @@ table_find(const struct table *t, uint32_t prog, uint32_t vers, uint32_t prot)
 bool
 table_has_root(const struct table *t, uint32_t prog)
 {
-	static const uint32_t prots[] = {IPPROTO_TCP, IPPROTO_UDP};
-	const struct entry *e;
+	for (size_t i = 0; i < PMAP_PROTS; i++) {
+		uint32_t prot = pmap_prots[i];
+		const struct entry *e;
 
-	for (size_t i = 0; i < 2; i++)
-		SLIST_FOREACH(e, &t->chains[chain_of(t, prog, prots[i])], chain)
-			if (is_of(e, prog, prots[i]) &&
-			    e->m.owner == OWNER_ROOT)
+		SLIST_FOREACH(e, &t->chains[chain_of(t, prog, prot)], chain)
+			if (is_of(e, prog, prot) && e->m.owner == OWNER_ROOT)
 				return (true);
+	}
 	return (false);
 }
 
@@ -167,6 +171,7 @@ tally_down(struct table *t, uid_t uid)
 	if (uid == OWNER_ROOT)
 		return;
 	tally = tally_of(t, uid);
+	assert(tally != NULL); /* whoever has an entry is counted */
 	t->others--;
 	if (--tally->count == 0)
 		*tally = t->tallies[--t->tallies_used];
@@ -225,6 +230,17 @@ table_remove(struct table *t, uint32_t prog, uint32_t vers, uint32_t prot)
 		}
 	}
 	return (false);
+}
+
+bool
+table_remove_all(struct table *t, uint32_t prog, uint32_t vers, uint32_t prot)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < PMAP_PROTS; i++)
+		if (prot == 0 || prot == pmap_prots[i])
+			any |= table_remove(t, prog, vers, pmap_prots[i]);
+	return (any);
 }
 
 const struct mapping *

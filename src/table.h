@@ -9,8 +9,9 @@
 #include "pmap.h"
 
 /*
- * The registrations, in the order in which they were made.  Finding, adding
- * and removing cost the same however many there are.  A mapping that was
+ * The registrations, in the order in which they were made.  What finding,
+ * adding and removing cost depends on how many versions of one program there
+ * are, not on how many entries.  A mapping that was
  * handed out stays valid until the next table_put() or table_remove().
  */
 struct table;
@@ -50,6 +51,13 @@ int table_put(struct table *, const struct mapping *m);
 
 /* Remove one entry; false when there was none. */
 bool table_remove(struct table *, uint32_t prog, uint32_t vers, uint32_t prot);
+
+/*
+ * Remove one protocol of a version, or every one with `prot` 0; false when
+ * there was none.
+ */
+bool table_remove_all(
+    struct table *, uint32_t prog, uint32_t vers, uint32_t prot);
 
 /* The oldest entry; the one after `m`; NULL at the end. */
 const struct mapping *table_first(const struct table *);

@@ -6,16 +6,15 @@
  */
 #include "transport.h"
 
-#include <string.h>
 #include <sys/select.h>
 
-#include <arpa/inet.h>
 #include <rpc/pmap_prot.h>
 #include <rpc/rpcb_prot.h>
 
 #include "links.h"
 #include "log.h"
 #include "wire.h"
+#include "word.h"
 
 uint8_t transport_answers[TRANSPORT_ANSWERS]
     __attribute__((aligned(sizeof(uint64_t))));
@@ -56,15 +55,6 @@ transport_admits(const struct nets *guests, struct in_addr from, bool from_here)
 {
 	return (guests == NULL || from_here || links_own(from) ||
 		nets_has(guests, from));
-}
-
-static uint32_t
-word_at(const uint8_t *p)
-{
-	uint32_t word;
-
-	memcpy(&word, p, sizeof(word));
-	return (ntohl(word));
 }
 
 /* RFC 5531 section 9: libtirpc has no svcerr_ function for this one. */

@@ -97,7 +97,7 @@ transport_hurry(SVCXPRT *xprt)
 	transport_of(xprt)->hurry = true;
 }
 
-/* xp_getargs and xp_freeargs; xp_control, that libtirpc never calls. */
+/* xp_getargs and xp_freeargs. */
 bool_t transport_getargs(SVCXPRT *, xdrproc_t, void *);
 bool_t transport_freeargs(SVCXPRT *, xdrproc_t, void *);
 

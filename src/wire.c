@@ -9,26 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <arpa/inet.h>
+#include "word.h"
 
 enum {
 	ENTRY_WORDS = 5, /* a DUMP entry: "one more", prog, vers, prot, port */
-	WORD = BYTES_PER_XDR_UNIT,
 };
 
-static uint32_t
-word_at(const uint8_t *p)
-{
-	return ((uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
-		(uint32_t)p[2] << 8 | p[3]);
-}
-
-static void
-set_word(void *at, uint32_t word)
-{
-	word = htonl(word);
-	memcpy(at, &word, WORD);
-}
+#define WORD ((size_t)BYTES_PER_XDR_UNIT)
 
 bool_t
 wire_void(XDR *xdrs, void *nothing)
@@ -137,7 +124,7 @@ wire_forward(const struct wire_callit *c, uint32_t xid, uint8_t *bytes)
 	    c->prog, c->vers, c->proc, AUTH_NONE, 0, AUTH_NONE, 0};
 
 	for (size_t i = 0; i < WIRE_CALL_MIN / WORD; i++)
-		set_word(bytes + i * WORD, head[i]);
+		word_put(bytes + i * WORD, head[i]);
 	memcpy(bytes + WIRE_CALL_MIN, c->args, c->len);
 	return (WIRE_CALL_MIN + c->len);
 }
@@ -176,7 +163,7 @@ wire_callit_answer(uint32_t xid, uint32_t port, const uint8_t *results,
 	if (sizeof(head) + results_len > room)
 		return (0);
 	for (size_t i = 0; i < sizeof(head) / WORD; i++)
-		set_word(bytes + i * WORD, head[i]);
+		word_put(bytes + i * WORD, head[i]);
 	memcpy(bytes + sizeof(head), results, results_len);
 	return (sizeof(head) + results_len);
 }
@@ -184,7 +171,7 @@ wire_callit_answer(uint32_t xid, uint32_t port, const uint8_t *results,
 static void
 put_word(struct wire_dump *d, uint32_t word)
 {
-	set_word(d->bytes + d->len, word);
+	word_put(d->bytes + d->len, word);
 	d->len += WORD;
 }
 

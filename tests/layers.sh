@@ -3,12 +3,13 @@
 # A file includes its own header and headers of strictly lower layers: never
 # sideways, never up.  src/README has the picture.
 cd "$(dirname "$0")/../src" || exit 1
-layers='pmap
+layers='pmap word
 stats nets record
 log
-table policy crowd wire owner loop
+table policy crowd wire owner loop guard
+replay
 door daemon priv links journal
-transport
+transport registry
 datagram stream
 listener forward
 service client

@@ -203,7 +203,7 @@ def test_who_is_not_on_link_gets_silence(make_host, start):
         assert not s.seen
         # its network is attached: it is served, without a restart
         a.run(["ip", "addr", "add", "192.0.2.1/24", "dev", "veth0"])
-        assert ask(c, callit(PROG)) is not None
+        until(lambda: ask(c, callit(PROG)) is not None)
         a.run(["ip", "addr", "del", "192.0.2.1/24", "dev", "veth0"])
         until(lambda: ask(c, callit(PROG)) is None)
     assert counters(daemon)["callit.refused"] >= 2

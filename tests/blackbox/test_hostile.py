@@ -333,3 +333,177 @@ def test_few_descriptors(host, start):
     other = start(host, "-p", "998")
     limits = pathlib.Path(f"/proc/{other.pid}/limits").read_text()
     assert re.search(r"open files +1024 ", limits)
+
+
+LINGER = """
+import os, socket, struct, sys
+for _ in range(30):
+    if os.fork():
+        continue
+    l = socket.socket()
+    l.bind(("127.0.0.1", 0))
+    l.listen(1)
+    a = socket.socket()
+    a.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 9))
+    a.connect(l.getsockname())
+    b, _ = l.accept()
+    a.setblocking(False)
+    try:
+        while True:
+            a.send(b"x" * 65536)
+    except BlockingIOError:
+        pass
+    u = socket.socket(socket.AF_UNIX)
+    u.connect("/run/rpcbind.sock")
+    fd = a.detach()
+    try:
+        socket.send_fds(u, [sys.argv[1].encode()], [fd])
+    except PermissionError:
+        pass
+    os.close(fd)  # if it is not the last, the last one lingers
+    l.accept()
+"""
+
+
+@pytest.mark.parametrize("byte", ["x", "xxxxx"])
+def test_descriptors_that_linger(target, byte):
+    """A TCP socket with SO_LINGER, sent to us and closed by nobody else."""
+    a, _, daemon = target
+    with Probe(a.udp()) as probe:
+        with a.popen(["/usr/bin/python3", "-c", LINGER, byte],
+                     uid=NOBODY, stderr=subprocess.DEVNULL) as p:
+            p.wait(30)
+        probe.judge(100)
+
+
+def test_costly_changes_are_shared_out(target):
+    """SETs that make us ask the kernel, pipelined by one uid on all the
+    connections that it can get."""
+    a, _, daemon = target
+    with contextlib.ExitStack() as stack:
+        busy = stack.enter_context(a.bound(socket.SOCK_DGRAM))
+        for _ in range(2000):
+            stack.enter_context(a.bound(socket.SOCK_DGRAM))
+        with a.local(NOBODY) as c:
+            assert c.set(PROG, 1, UDP, busy.getsockname()[1]) == 1
+        probe = stack.enter_context(Probe(a.udp()))
+        hogs = connections(a, 150, "\0/run/rpcbind.sock", socket.AF_UNIX,
+                           uid=NOBODY)
+        calls = b"".join(
+            rpc.record(rpc.call(rpc.SET, rpc.mapping(PROG, 1, UDP, port)))
+            for port in (1, 2000, 600) * 80)
+        deadline = time.monotonic() + 1.5
+        while time.monotonic() < deadline:
+            for s in hogs:
+                s.setblocking(False)
+                with contextlib.suppress(OSError):
+                    s.send(calls)
+                with contextlib.suppress(OSError):
+                    s.recv(65536)
+        probe.judge(20)
+        for s in hogs:
+            s.close()
+
+
+def test_nobody_can_hold_the_lock(host, start):
+    """What others can open they could lock, and keep us from starting."""
+    daemon = start(host)
+    for name in ("portmap.pid", "lock"):
+        path = f"/run/portmap/{name}"
+        script = (f"import fcntl; f = open('{path}'); "
+                  f"fcntl.flock(f, fcntl.LOCK_SH); print('held', flush=True); "
+                  f"input()")
+        with host.popen(["/usr/bin/python3", "-c", script], uid=NOBODY,
+                        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                        stderr=subprocess.DEVNULL) as p:
+            p.stdout.readline()
+            daemon.stop()
+            daemon = start(host)
+            p.stdin.close()
+
+
+def test_a_local_user_with_a_million_addresses(target):
+    """All of 127.0.0.0/8 is one source."""
+    a, b, daemon = target
+    with b.tcp("192.168.77.1") as good, b.tcp("192.168.77.1") as good2:
+        good.null()
+        good2.null()
+        hogs = []
+        for i in range(300):
+            with contextlib.suppress(OSError):
+                hogs.append(a.socket(
+                    socket.AF_INET, socket.SOCK_STREAM,
+                    bind=(f"127.1.{i // 200}.{i % 200 + 1}", 0),
+                    connect=("127.0.0.2", 111)))
+        good.null()
+        good2.null()
+        for s in hogs:
+            s.close()
+
+
+def test_one_byte_each_100_ms(target):
+    """A call that never comes to an end keeps nobody waiting, and does not
+    count as activity."""
+    a, b, daemon = target
+    with holding(daemon), Probe(a.udp()) as probe:
+        hogs = connections(b, 20, ("192.168.77.1", 111))
+        data = rpc.words(1) + b"x"  # fragments of one byte, without end
+        for i in range(10):
+            for s in hogs:
+                with contextlib.suppress(OSError):
+                    s.send(data[i % 5:i % 5 + 1])
+            time.sleep(0.1)
+        probe.judge()
+        for s in hogs:
+            s.close()
+
+
+@pytest.mark.plain
+def test_idle_connections_are_closed_after_30_s(target):
+    a, b, daemon = target
+    daemon.expect("refused ")
+    with b.tcp("192.168.77.1") as network, a.tcp() as loopback, \
+            a.local(NOBODY) as local, a.local() as debtor:
+        for c in (network, loopback, local):
+            c.null()
+        for i in range(1000):
+            debtor.set(PROG + i, 1, UDP, 5000)
+        debtor.sock.setblocking(False)
+        with contextlib.suppress(OSError):
+            while True:  # asks, and does not read
+                debtor.sock.send(rpc.record(rpc.call(rpc.DUMP)) * 100)
+        began = time.monotonic()
+        network.sock.settimeout(40)
+        assert network.closed()
+        assert 25 < time.monotonic() - began < 35
+        loopback.sock.settimeout(5)
+        assert loopback.closed()
+        local.null()
+        debtor.sock.settimeout(5)
+
+        def dropped():
+            try:
+                debtor.sock.send(b"x")
+                return False
+            except OSError:
+                return True
+        until(dropped, 10, "dropped for not reading")
+
+
+@pytest.mark.plain
+@pytest.mark.parametrize("kind", ["tcp", "local"])
+def test_out_of_descriptors_at_accept(host, start, kind):
+    """It does not spin, and goes on when there are some."""
+    daemon = start(host, "-u", "root")  # ours, so its limit is ours to set
+    daemon.expect("trouble with=accept error=Too many open files", "withheld ")
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE,
+                     (daemon.fds(), 1024))
+    with getattr(host, kind)() as c:
+        daemon.expect_line("trouble with=accept")
+        cpu = daemon.cpu()
+        time.sleep(0.5)
+        assert daemon.cpu() - cpu <= 0.05
+        with host.udp() as u:
+            u.null()
+        resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (1024, 1024))
+        c.null()

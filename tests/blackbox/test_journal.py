@@ -337,7 +337,7 @@ def test_one_that_is_not_to_be_believed(host, with_journal, what):
     content, how, why = BAD[what]
     daemon = with_journal(content, **how)
     daemon.expect_line(rf"journal {JOURNAL} is not to be believed "
-                       rf"\({why}\): moved aside to journal.bad1")
+                       rf"\({why}\): moved aside to {JOURNAL}.bad1")
     assert dump(host) == []
     aside = host.path(JOURNAL + ".bad1")
     assert aside.is_symlink() or aside.exists()
@@ -501,7 +501,7 @@ def test_system_calls_of_set_do_not_depend_on_the_table(
                 tracer.wait()
             counts.append(len(out.read_text().splitlines()))
     assert abs(counts[0] - counts[1]) <= 2, counts
-    assert counts[0] <= 600
+    assert counts[0] <= 700
 
 
 @pytest.mark.plain

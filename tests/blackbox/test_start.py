@@ -47,7 +47,7 @@ def fails(host, *args, status=1, **kw):
 
 @pytest.mark.parametrize("args,says", [
     (["-x"], "-x"), (["-u"], "-u"), (["-p", "abc"], "-p"), (["-p", "0"], "-p"),
-    (["-p", "65536"], "-p"), (["-p", "111x"], "-p"), (["extra"], "options"),
+    (["-p", "65536"], "-p"), (["-p", "111x"], "-p"), (["extra"], "extra"),
     (["-l", "-i", "127.0.0.1"], "-l"), (["-f", "-?"], "-?")])
 def test_wrong_use(host, args, says):
     line = fails(host, *args, status=2)
@@ -62,7 +62,7 @@ def test_help_and_version(host):
 
 
 @pytest.mark.parametrize("args,says", [
-    (["-i", "1.2.3"], "-i 1.2.3"), (["-i", "localhost"], "-i localhost"),
+    (["-i", "1.2.3"], "-i 1.2.3"), (["-i", "0.0.0.0"], "leave out -i"), (["-i", "localhost"], "-i localhost"),
     (["-a", "10.0.0.0/33"], "-a 10.0.0.0/33"), (["-a", "10.0.0.1/8"], "bits"),
     (["-a", "10.0.0.0/"], "-a"), (["-a", "x/8"], "-a"),
     (["-u", "no-such-user"], "no-such-user"),
@@ -382,6 +382,25 @@ def test_signals(host, daemon):
     counters = dict(p.split("=") for p in line.split()[2:])
     assert counters["entries"] == "3" and counters["connections"] == "1"
     assert counters["local.set"] == "1" and counters["local.getport"] == "3"
+
+
+def test_counters(host, daemon):
+    daemon.expect("refused ", "counters ")
+    with host.udp() as c, host.local() as local:
+        c.set(PROG, 1, UDP, 1)
+        c.set(PROG, 1, UDP, 0)
+        c.unset(rpc.PMAP, 2)
+        local.null(vers=3)
+        local.set3(PROG, 1, "xyz", "")
+        c.silent(b"garbage")
+        daemon.send(signal.SIGUSR2)
+        line = daemon.expect_line("counters .*").group()
+    counters = dict(p.split("=") for p in line.split()[2:])
+    for name, n in (("refused.reserved", 1), ("refused.range", 2),
+                    ("refused.self", 1), ("local.null", 1), ("local.set", 1),
+                    ("loopback.set", 2), ("loopback.unset", 1),
+                    ("garbage", 1)):
+        assert int(counters[name]) == n, name
 
 
 def test_signals_under_load(host, daemon):

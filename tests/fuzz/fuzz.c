@@ -9,6 +9,7 @@
 #include "datagram.h"
 #include "forward.h"
 #include "log.h"
+#include "registry.h"
 #include "service.h"
 #include "stream.h"
 
@@ -17,8 +18,7 @@ static struct table *table;
 void
 fuzz_start(void)
 {
-	const struct service_options options = {
-	    .port = PMAP_PORT, .callit = CALLIT_LINK};
+	const struct service_options options = {PMAP_PORT, CALLIT_LINK};
 	int null, fd;
 
 	if (table != NULL)
@@ -33,6 +33,7 @@ fuzz_start(void)
 	forward_limits(1024);
 	CHECK((table = table_new(4711)) != NULL);
 	CHECK((fd = socket(AF_INET, SOCK_DGRAM, 0)) != -1);
+	CHECK(registry_open(table, PMAP_PORT, false) == 0);
 	CHECK(service_start(datagram_serve(fd, NULL), table, &options) == 0);
 }
 
