@@ -123,6 +123,10 @@ fuzz: $(FUZZERS:%=build-fuzz/%)
 	    echo "$$f: $$(sed -n 's/^stat::number_of_executed_units: *//p' \
 	    build-fuzz/$$f.log) executions"; done
 
+# Does some test notice when a promise is broken?  A patch for each.
+mutants: all $(PEERS)/.unpacked $(PEERS)/server $(PEERS)/find
+	tests/mutants/run
+
 FORMATTED := $(wildcard src/*.[ch] tests/*/*.[ch])
 format-check:
 	clang-format --dry-run -Werror $(FORMATTED)
@@ -159,4 +163,4 @@ clean:
 
 
 
-.PHONY: all coverage fuzz unit check demo format-check cppcheck tidy install uninstall clean
+.PHONY: all coverage fuzz mutants unit check demo format-check cppcheck tidy install uninstall clean

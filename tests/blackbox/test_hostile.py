@@ -4,6 +4,7 @@ import contextlib
 import pathlib
 import re
 import resource
+import signal
 import socket
 import struct
 import subprocess
@@ -13,7 +14,7 @@ import time
 import pytest
 
 import rpc
-from lab import NOBODY, SANITIZED, until
+from lab import NOBODY, ROOT, SANITIZED, until
 from rpc import TCP, UDP
 
 PROG = 300500
@@ -507,3 +508,72 @@ def test_out_of_descriptors_at_accept(host, start, kind):
             u.null()
         resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (1024, 1024))
         c.null()
+
+
+@pytest.mark.plain
+def test_no_other_system_calls(target, tmp_path):
+    """Once ready it makes those of src/init/syscalls and no others."""
+    a, b, daemon = target
+    allowed = {line for line in (ROOT / "src/init/syscalls").read_text()
+               .splitlines() if line and not line.startswith("#")}
+    daemon.expect("verbose ", "call ", "callit ", "counters ", "dropped ",
+                  "dead ", "replaced ")
+    out = tmp_path / "strace"
+    with subprocess.Popen(["strace", "-qq", "-f", "-p", str(daemon.pid),
+                           "-o", out]) as tracer:
+        until(lambda: daemon.status()["TracerPid"] != "0")
+        with a.local() as root, a.local(NOBODY) as nobody, a.udp() as anon, \
+                a.root_udp() as low, b.tcp("192.168.77.1") as far, \
+                a.bound(socket.SOCK_DGRAM) as service:
+            port = service.getsockname()[1]
+            daemon.send(signal.SIGUSR1)
+            root.set(PROG, 1, UDP, port)
+            for c in (nobody, anon, low):
+                c.set(PROG + 1, 1, UDP, 600)
+                c.set(PROG, 1, UDP, 5000)
+                c.unset(PROG, 1)
+            root.set(PROG, 1, UDP, port)
+            anon.send(rpc.call(rpc.CALLIT, rpc.words(PROG, 1, 0, 0)))
+            request, source = service.recvfrom(1000)
+            service.sendto(request[:4] + rpc.words(1, 0, 0, 0, 0), source)
+            anon.receive()
+            daemon.send(signal.SIGUSR1)
+            for i in range(1500):  # the journal is written anew
+                root.set(PROG + 2, 1, UDP, 5000)
+                root.unset(PROG + 2, 1)
+            root.set(PROG + 2, 1, UDP, 5000)
+            daemon.send(signal.SIGHUP)
+            daemon.send(signal.SIGUSR2)
+            a.run(["ip", "addr", "add", "10.9.8.7/24", "dev", "veth0"])
+            for i in range(1000):
+                root.set(PROG + 10 + i, 1, UDP, port)
+            far.dump()
+            for s in connections(b, 220, ("192.168.77.1", 111)):
+                s.close()
+        daemon.stop()
+        tracer.wait()
+    made = {m.group(1) for m in re.finditer(r"^\d+ +(\w+)\(", out.read_text(),
+                                            re.M)}
+    assert made - allowed == set()
+    assert {"recvmmsg", "renameat2", "write", "setitimer"} & made
+
+
+def test_routed_sources_get_no_more_than_they_asked_with(target):
+    a, b, _ = target
+    b.run(["ip", "addr", "add", "192.0.2.7/32", "dev", "veth0"])
+    a.run(["ip", "route", "add", "192.0.2.0/24", "via", "192.168.77.2"])
+    with a.local() as c:
+        for i in range(50):
+            c.set(PROG + i, 1, UDP, 5000)
+    with b.udp("192.168.77.1", source="192.0.2.7") as c:
+        for proc in range(8):
+            for args in (b"", rpc.mapping(PROG, 1, UDP, 0),
+                         rpc.words(PROG, 1, 0, 0)):
+                q, probe = rpc.call(proc, args), rpc.call(rpc.NULL)
+                c.send(q)
+                c.send(probe)
+                answers = [c.receive()]
+                while answers[-1][:4] != probe[:4]:
+                    answers.append(c.receive())
+                assert sum(map(len, answers[:-1])) <= len(q)
+                assert len(answers) <= 2
