@@ -69,8 +69,8 @@ same_source(const struct peer *a, const struct peer *b)
 		return (false);
 	if (a->door == DOOR_LOCAL)
 		return (a->uid == b->uid);
+	/* any local user can have addresses of that net by the million */
 	if (pmap_is_127(a->from.sin_addr) && pmap_is_127(b->from.sin_addr))
-		/* addresses that any local user can have by the million */
 		return (is_privileged(a) == is_privileged(b));
 	return (a->from.sin_addr.s_addr == b->from.sin_addr.s_addr);
 }

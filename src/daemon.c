@@ -55,10 +55,10 @@ daemon_start(void)
 	/* the child has said why, if it has ended; if not, all is well */
 	if (waitpid(pid, &status, WNOHANG) == pid ||
 	    (byte != 'r' && waitpid(pid, &status, 0) == pid))
-		_exit(WIFEXITED(status) && WEXITSTATUS(status) != 0
-			  ? WEXITSTATUS(status)
-			  : 1);
-	_exit(0);
+		exit(WIFEXITED(status) && WEXITSTATUS(status) != 0
+			 ? WEXITSTATUS(status)
+			 : 1);
+	exit(0);
 }
 
 static void

@@ -412,8 +412,8 @@ def test_nobody_can_hold_the_lock(host, start):
     for name in ("portmap.pid", "lock"):
         path = f"/run/portmap/{name}"
         script = (f"import fcntl; f = open('{path}'); "
-                  f"fcntl.flock(f, fcntl.LOCK_SH); print('held', flush=True); "
-                  f"input()")
+                  f"print('opened', flush=True); "
+                  f"fcntl.flock(f, fcntl.LOCK_SH); input()")
         with host.popen(["/usr/bin/python3", "-c", script], uid=NOBODY,
                         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                         stderr=subprocess.DEVNULL) as p:

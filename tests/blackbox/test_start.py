@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Options, start, readiness, privileges, signals, stop."""
+import contextlib
 import os
 import pathlib
 import re
@@ -294,13 +295,21 @@ def test_a_user_namespace_with_one_uid(tmp_path):
     copy = shutil.copy(PORTMAP, "/dev/shm/portmap")
     script = (f"ip link set lo up; mount -t tmpfs x /run; "
               f"{copy} -f; echo status=$?; {copy} -u root || exit 7; "
+              f"cp /run/portmap/portmap.pid /dev/shm; "
               f"/usr/bin/python3 -c '"
               f"import socket; s = socket.create_connection((\"127.0.0.1\", "
               f"111))' && kill $(cat /run/portmap/portmap.pid)")
-    out = subprocess.run(
-        ["setpriv", "--reuid", "1234", "--regid", "1234", "--clear-groups",
-         "unshare", "-Urmn", "sh", "-c", script], text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30)
+    try:
+        out = subprocess.run(
+            ["setpriv", "--reuid", "1234", "--regid", "1234",
+             "--clear-groups", "unshare", "-Urmn", "sh", "-c", script],
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            timeout=30)
+    finally:
+        # in a network namespace of its own, where the sandbox does not look
+        with contextlib.suppress(OSError, ValueError):
+            os.kill(int(pathlib.Path("/dev/shm/portmap.pid").read_text()),
+                    signal.SIGKILL)
     assert out.returncode == 0, out.stdout
     lines = out.stdout.splitlines()
     assert "-u root" in lines[0] and lines[1] == "status=1"
