@@ -64,7 +64,7 @@ $(BUILD)/unit/%.o: tests/unit/%.c Makefile
 $(BUILD)/unit/test_%: $(BUILD)/unit/test_%.o $(BUILD)/unit/wrap.o $(OBJS)
 	$(LINK) $(WRAPPED:%=-Wl,--wrap=%) -o $@ $^ -lcmocka $(LIBS)
 
-.SECONDARY: $(UNITS:%=%.o) $(PROGRAMS:%=$(BUILD)/%.o) $(BUILD)/unit/wrap.o
+.SECONDARY: $(UNITS:%=%.o) $(PROGRAMS:%=$(BUILD)/%.o) $(BUILD)/unit/wrap.o $(BUILD)/client.o
 
 $(PEERS)/%: tests/peers/%.c
 	@mkdir -p $(@D)
