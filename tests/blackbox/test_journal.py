@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -536,6 +537,27 @@ def test_pmap_dump_failures(host):
     for args in (["-x"], ["a", "b"]):
         code, out = host.run([TOOLS["pmap_dump"], *args], check=False)
         assert code == 2 and "usage:" in out
+
+
+def test_a_port_mapper_that_hangs_up(host):
+    with host.bound(socket.SOCK_STREAM, 111) as listener:
+        def hang_up():
+            with contextlib.suppress(OSError):
+                while True:
+                    s, _ = listener.accept()
+                    s.recv(4)
+                    s.close()
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        for args, says in ((["pmap_dump"], "pmap_dump: 127.0.0.1: RPC: "),
+                           (["pmap_set"], "line 1: program 1 version 1: RPC"),
+                           (["pmap_set", "-u", "1", "1"],
+                            "program 1 version 1: RPC")):
+            code, out = host.run([TOOLS[args[0]], *args[1:]], check=False,
+                                 input="1 1 udp 5000\n")
+            assert code == 1 and says in out, out
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
 
 
 def test_pmap_set_reads_what_pmap_dump_prints(host, daemon, start, port):

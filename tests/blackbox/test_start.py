@@ -461,6 +461,22 @@ def test_umask(host, start):
         host.path("/run/portmap/portmap.pid").stat().st_mode) == 0o644
 
 
+def test_a_run_directory_of_somebody_else(host, start):
+    path = host.path("/run/portmap")
+    path.mkdir()
+    os.chown(path, 1234, 1234)
+    daemon = start(host)
+    daemon.expect_line("no pid file in /run/portmap: ")
+    with host.udp() as c:
+        c.null()
+    assert list(path.glob("*.pid")) == []
+
+
+def test_too_many_addresses(host):
+    args = [x for i in range(33) for x in ("-i", f"192.0.2.{i + 1}")]
+    assert "more than 32" in fails(host, *args)
+
+
 def test_lo_comes_up_later(host, start):
     host.run(["ip", "link", "set", "lo", "down"])
     start(host, "-l")

@@ -377,6 +377,27 @@ test_a_write_that_fails_or_is_cut_short(void **state)
 	unload();
 }
 
+/* Something stands in the way: tried again, and told once. */
+static void
+test_a_place_that_is_taken(void **state)
+{
+	struct mapping m = {7, 1, IPPROTO_UDP, 5007, 0};
+
+	(void)state;
+	load();
+	table_put(table, &m);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	journal_set(&m);
+	assert_true(journal_tick(INT64_MAX - 1) < INT64_MAX);
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(journal_tick(INT64_MAX - 1), INT64_MAX);
+	unload();
+	load();
+	assert_string_equal(content(), "7 1 17 5007 0\n");
+	unload();
+}
+
 static void
 test_none(void **state)
 {
@@ -411,6 +432,7 @@ main(void)
 	    T(test_the_directory_vanishes_and_returns),
 	    T(test_a_write_that_fails_or_is_cut_short),
 	    T(test_moved_aside),
+	    T(test_a_place_that_is_taken),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
