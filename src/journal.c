@@ -169,8 +169,9 @@ set_path(const char *path)
 		log_fatal("-m %s: give a file in that directory", path);
 	snprintf(journal.path, sizeof(journal.path), "%s", path);
 	snprintf(journal.temporary, sizeof(journal.temporary), "%s.new", path);
-	snprintf(
-	    journal.dir, sizeof(journal.dir), "%.*s", (int)(name - path), path);
+	/* without its last slash, which would follow a symbolic link */
+	snprintf(journal.dir, sizeof(journal.dir), "%.*s",
+	    name - path == 1 ? 1 : (int)(name - path - 1), path);
 	snprintf(journal.name, sizeof(journal.name), "%s", name);
 }
 

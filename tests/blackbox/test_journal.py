@@ -275,6 +275,18 @@ def test_m(host, start, port):
         assert code == 1 and "-m" in out and len(out.splitlines()) == 1
 
 
+def test_a_directory_that_is_a_symbolic_link(host, start):
+    """What it leads to is not given away."""
+    other = host.path("/run/other")
+    other.mkdir(mode=0o755)
+    host.path("/run/portmap").mkdir()
+    host.path("/run/portmap/map").symlink_to("/run/other")
+    daemon = start(host)
+    daemon.expect_line(f"journal {JOURNAL} cannot be written: ")
+    st = other.stat()
+    assert (st.st_uid, st.st_mode & 0o7777) == (0, 0o755)
+
+
 # Journals that somebody else has written to.
 
 @pytest.fixture
