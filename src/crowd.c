@@ -23,18 +23,22 @@ static struct {
 	TAILQ_HEAD_INITIALIZER(crowd.idle[DOOR_LOOPBACK]),
 	TAILQ_HEAD_INITIALIZER(crowd.idle[DOOR_LOCAL])},
     .owing = TAILQ_HEAD_INITIALIZER(crowd.owing),
-    .limit = {192, 64, 192},
 };
+
+size_t
+crowd_share(size_t full, int descriptors)
+{
+	return (full * ((size_t)descriptors - DESCRIPTORS_KEPT) /
+		(DESCRIPTORS_FULL - DESCRIPTORS_KEPT));
+}
 
 void
 crowd_limits(int descriptors)
 {
 	static const size_t full[DOORS] = {192, 64, 192};
-	size_t usable = (size_t)descriptors - DESCRIPTORS_KEPT;
 
 	for (size_t door = 0; door < DOORS; door++)
-		crowd.limit[door] =
-		    full[door] * usable / (DESCRIPTORS_FULL - DESCRIPTORS_KEPT);
+		crowd.limit[door] = crowd_share(full[door], descriptors);
 }
 
 bool
@@ -69,10 +73,9 @@ same_source(const struct peer *a, const struct peer *b)
 		return (false);
 	if (a->door == DOOR_LOCAL)
 		return (a->uid == b->uid);
-	/* any local user can have addresses of that net by the million */
-	if (pmap_is_127(a->from.sin_addr) && pmap_is_127(b->from.sin_addr))
-		return (is_privileged(a) == is_privileged(b));
-	return (a->from.sin_addr.s_addr == b->from.sin_addr.s_addr);
+	return (pmap_same_source(a->from.sin_addr, b->from.sin_addr) &&
+		(!pmap_is_127(a->from.sin_addr) ||
+		    is_privileged(a) == is_privileged(b)));
 }
 
 /* How many connections of a source owe us reading; how many it has. */
@@ -170,8 +173,7 @@ crowd_debtor(void)
 struct member *
 crowd_overdue(int64_t now, int64_t *next)
 {
-	/* not those of the local door: the kernel keeps a connection for good
-	 */
+	/* the local door's are kept: the kernel has one for good */
 	struct members *lists[] = {&crowd.owing, &crowd.idle[DOOR_NETWORK],
 	    &crowd.idle[DOOR_LOOPBACK]};
 	struct member *m;

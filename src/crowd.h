@@ -26,6 +26,10 @@ enum {
 	CROWD_IDLE_MS = 30000
 };
 
+/* The part of `full` that is left when the process may have so many
+ * descriptors instead of 1024; for other things that have one each, too. */
+size_t crowd_share(size_t full, int descriptors);
+
 /*
  * How many connections each door may have when the process may have this
  * many descriptors: network 192, loopback 64, local 192 of 1024, and their

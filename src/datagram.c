@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "door.h"
-#include "log.h"
 #include "loop.h"
 #include "stats.h"
 #include "transport.h"

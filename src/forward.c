@@ -16,6 +16,7 @@
 
 #include <arpa/inet.h>
 
+#include "crowd.h"
 #include "datagram.h"
 #include "log.h"
 #include "loop.h"
@@ -24,8 +25,6 @@ enum {
 	FORWARDS_MAX = 256,
 	FORWARDS_A_SOURCE = 32,
 	PATIENCE_MS = 5000,
-	DESCRIPTORS_FULL = 1024,
-	DESCRIPTORS_KEPT = 32,
 	ANSWERS_A_TURN = 4, /* read from one service */
 };
 
@@ -50,9 +49,7 @@ static size_t count, limit;
 void
 forward_limits(int descriptors)
 {
-	limit = (size_t)FORWARDS_MAX *
-		((size_t)descriptors - DESCRIPTORS_KEPT) /
-		(DESCRIPTORS_FULL - DESCRIPTORS_KEPT);
+	limit = crowd_share(FORWARDS_MAX, descriptors);
 	for (size_t i = 0; i < limit; i++)
 		TAILQ_INSERT_TAIL(&free_slots, &slots[i], entry);
 }
@@ -69,13 +66,6 @@ finish(struct forward *f, enum callit what)
 	count--;
 }
 
-/* All of 127.0.0.0/8 is one source: any local user has all of it. */
-static bool
-same_source(struct in_addr a, struct in_addr b)
-{
-	return (a.s_addr == b.s_addr || (pmap_is_127(a) && pmap_is_127(b)));
-}
-
 static size_t
 held_by(struct in_addr source)
 {
@@ -83,42 +73,47 @@ held_by(struct in_addr source)
 	size_t n = 0;
 
 	TAILQ_FOREACH(f, &under_way, entry)
-		n += same_source(f->caller.from.sin_addr, source);
+		n += pmap_same_source(f->caller.from.sin_addr, source);
 	return (n);
 }
 
-/* The oldest of this source, or of the one that has the most under way. */
-static struct forward *
-oldest(const struct in_addr *source)
+/* The source that has the most under way. */
+static struct in_addr
+greediest(void)
 {
-	struct forward *f, *victim = NULL;
+	struct in_addr source = {0};
+	const struct forward *f;
 	size_t n, most = 0;
 
 	TAILQ_FOREACH(f, &under_way, entry) {
-		if (source != NULL) {
-			if (same_source(f->caller.from.sin_addr, *source))
-				return (f);
-			continue;
-		}
 		if ((n = held_by(f->caller.from.sin_addr)) > most) {
 			most = n;
-			victim = f;
+			source = f->caller.from.sin_addr;
 		}
 	}
-	return (victim);
+	return (source);
+}
+
+static void
+evict_oldest_of(struct in_addr source)
+{
+	struct forward *f;
+
+	TAILQ_FOREACH(f, &under_way, entry) {
+		if (pmap_same_source(f->caller.from.sin_addr, source)) {
+			finish(f, CALLIT_EVICTED);
+			return;
+		}
+	}
 }
 
 static void
 make_room(struct in_addr source)
 {
-	struct forward *victim = NULL;
-
 	if (held_by(source) >= FORWARDS_A_SOURCE)
-		victim = oldest(&source);
+		evict_oldest_of(source);
 	else if (count == limit)
-		victim = oldest(NULL);
-	if (victim != NULL)
-		finish(victim, CALLIT_EVICTED);
+		evict_oldest_of(greediest());
 }
 
 /*

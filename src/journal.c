@@ -14,9 +14,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,8 +24,8 @@
 #include "replay.h"
 
 enum {
-	LINE_MAX_LEN = 128,
-	GROWN = 1024, /* lines beyond twice what is alive: write it anew */
+	LINE_SIZE = 80, /* of ours: five numbers of ten digits */
+	GROWN = 1024,   /* lines beyond twice what is alive: write it anew */
 	RETRY_MS = 1000,
 };
 
@@ -210,18 +208,26 @@ journal_prepare(const char *path, bool own_dir, uid_t uid, gid_t gid)
  * Writing.
  */
 
-static void __attribute__((format(printf, 1, 2))) append(const char *fmt, ...)
+/* How a registration is written down. */
+static void
+set_line(const struct mapping *m, char line[LINE_SIZE])
 {
-	char line[LINE_MAX_LEN];
+	char owner[16] = "-";
+
+	if (m->owner != OWNER_NONE)
+		snprintf(owner, sizeof(owner), "%" PRIu32, (uint32_t)m->owner);
+	snprintf(line, LINE_SIZE, "set %u %u %u %u %s\n", m->prog, m->vers,
+	    m->prot, m->port, owner);
+}
+
+static void
+append(const char *line)
+{
+	size_t len = strlen(line);
 	struct stat st;
-	va_list ap;
-	int len;
 
 	if (journal.fd == -1)
 		return;
-	va_start(ap, fmt);
-	len = vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
 	/* a file that is no longer at its place would be lost in silence */
 	if (stat(journal.path, &st) == -1) {
 		broke(errno);
@@ -232,24 +238,15 @@ static void __attribute__((format(printf, 1, 2))) append(const char *fmt, ...)
 		return;
 	}
 	errno = ENOSPC;
-	if (write(journal.fd, line, (size_t)len) != len)
+	if (write(journal.fd, line, len) != (ssize_t)len)
 		broke(errno);
 	journal.lines++;
-}
-
-static void
-owner_text(uid_t owner, char text[16])
-{
-	if (owner == OWNER_NONE)
-		snprintf(text, 16, "-");
-	else
-		snprintf(text, 16, "%" PRIu32, (uint32_t)owner);
 }
 
 static int
 write_all(FILE *f)
 {
-	char owner[16];
+	char line[LINE_SIZE];
 
 	fprintf(f, REPLAY_HEADER "%s\n", journal.boot);
 	journal.lines = 1;
@@ -257,9 +254,8 @@ write_all(FILE *f)
 	     m = table_next(m)) {
 		if (m->prog == PMAP_PROG)
 			continue;
-		owner_text(m->owner, owner);
-		fprintf(f, "set %u %u %u %u %s\n", m->prog, m->vers, m->prot,
-		    m->port, owner);
+		set_line(m, line);
+		fputs(line, f);
 		journal.lines++;
 	}
 	return (fflush(f) == EOF || ferror(f) ? -1 : 0);
@@ -350,18 +346,20 @@ rewrite_if_grown(void)
 void
 journal_set(const struct mapping *m)
 {
-	char owner[16];
+	char line[LINE_SIZE];
 
-	owner_text(m->owner, owner);
-	append(
-	    "set %u %u %u %u %s\n", m->prog, m->vers, m->prot, m->port, owner);
+	set_line(m, line);
+	append(line);
 	rewrite_if_grown();
 }
 
 void
 journal_unset(uint32_t prog, uint32_t vers, uint32_t prot)
 {
-	append("unset %u %u %u\n", prog, vers, prot);
+	char line[LINE_SIZE];
+
+	snprintf(line, sizeof(line), "unset %u %u %u\n", prog, vers, prot);
+	append(line);
 	rewrite_if_grown();
 }
 

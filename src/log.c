@@ -8,7 +8,6 @@
 #include "log.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -185,15 +184,12 @@ log_verbose(void)
 void
 log_fatal(const char *fmt, ...)
 {
-	char line[LINE_SIZE];
 	va_list ap;
 
+	logger.to_stderr = logger.to_syslog = true;
 	va_start(ap, fmt);
-	vsnprintf(line, sizeof(line), fmt, ap);
+	vemit(LOG_ERR, fmt, ap);
 	va_end(ap);
-	clean(line);
-	to_stderr(line);
-	to_syslog(LOG_ERR, line);
 	exit(1);
 }
 

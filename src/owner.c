@@ -233,13 +233,13 @@ half(uint32_t prot)
 void
 owner_survey(struct owner_survey *survey)
 {
-	static const uint32_t prots[] = {IPPROTO_TCP, IPPROTO_UDP};
-
 	memset(survey, 0, sizeof(*survey));
-	for (size_t i = 0; i < 2; i++) {
-		struct search s = {.ports = survey->ports[i]};
+	for (size_t i = 0; i < PMAP_PROTS; i++) {
+		uint32_t prot = pmap_prots[i];
+		struct search s = {.ports = survey->ports[half(prot)]};
 
-		survey->known[i] = search(prots[i], 0, &s) != BOUND_UNKNOWN;
+		survey->known[half(prot)] =
+		    search(prot, 0, &s) != BOUND_UNKNOWN;
 	}
 }
 

@@ -39,6 +39,16 @@ pmap_is_127(struct in_addr addr)
 	return (ntohl(addr.s_addr) >> 24 == IN_LOOPBACKNET);
 }
 
+/*
+ * Do two addresses count as one source?  All of 127.0.0.0/8 does: any local
+ * user has addresses of it by the million.
+ */
+static inline bool
+pmap_same_source(struct in_addr a, struct in_addr b)
+{
+	return (a.s_addr == b.s_addr || (pmap_is_127(a) && pmap_is_127(b)));
+}
+
 /* A call's rights come from here, never from the address that it claims. */
 enum door {
 	DOOR_NETWORK,

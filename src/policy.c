@@ -64,8 +64,9 @@ within_quota(uid_t who, const struct facts *f)
 		(same != NULL && same->owner == who));
 }
 
-enum why
-policy_mapping(const struct mapping *want)
+/* Is this a mapping that anybody could register? */
+static enum why
+judge_mapping(const struct mapping *want)
 {
 	if (want->prog == PMAP_PROG)
 		return (WHY_SELF);
@@ -78,7 +79,7 @@ policy_mapping(const struct mapping *want)
 enum why
 policy_set(uid_t who, const struct mapping *want, const struct facts *f)
 {
-	enum why why = policy_mapping(want);
+	enum why why = judge_mapping(want);
 
 	if (why != WHY_GRANTED)
 		return (why);

@@ -55,9 +55,6 @@ enum why policy_door(enum door);
 /* Must a caller other than root hold a socket on this port to register it? */
 bool policy_reserved(uint32_t port);
 
-/* Is this a mapping that anybody could register? */
-enum why policy_mapping(const struct mapping *want);
-
 /* May `who` register `want`?  WHY_SAME: it is there already. */
 enum why policy_set(
     uid_t who, const struct mapping *want, const struct facts *);

@@ -42,11 +42,11 @@ static uint64_t dump_generation;
  * The procedures of version 2, RFC 1833 section 3.2.
  */
 
+/* Decode the arguments; false when the caller has been told that it cannot. */
 static bool
-get_args(
-    SVCXPRT *xprt, bool_t (*decode)(XDR *, struct mapping *), struct mapping *m)
+get_args(SVCXPRT *xprt, xdrproc_t decode, void *args)
 {
-	if (svc_getargs(xprt, (xdrproc_t)decode, m))
+	if (svc_getargs(xprt, decode, args))
 		return (true);
 	svcerr_decode(xprt);
 	log_dropped(&transport_call(xprt)->peer, "arguments");
@@ -77,7 +77,7 @@ proc_set(SVCXPRT *xprt, const struct call *call)
 	struct mapping m = {0};
 	bool yes;
 
-	if (!get_args(xprt, wire_mapping, &m))
+	if (!get_args(xprt, (xdrproc_t)wire_mapping, &m))
 		return;
 	yes = registry_set(&call->peer, &m);
 	answer_bool(xprt, yes);
@@ -90,7 +90,7 @@ proc_unset(SVCXPRT *xprt, const struct call *call)
 	struct mapping m = {0};
 	bool yes;
 
-	if (!get_args(xprt, wire_mapping, &m))
+	if (!get_args(xprt, (xdrproc_t)wire_mapping, &m))
 		return;
 	yes = registry_unset(&call->peer, m.prog, m.vers, 0);
 	answer_bool(xprt, yes);
@@ -104,7 +104,7 @@ proc_getport(SVCXPRT *xprt, const struct call *call)
 	struct mapping m = {0};
 	uint32_t port;
 
-	if (!get_args(xprt, wire_mapping, &m))
+	if (!get_args(xprt, (xdrproc_t)wire_mapping, &m))
 		return;
 	found = table_find(table, m.prog, m.vers, m.prot);
 	port = found == NULL ? 0 : found->port;
@@ -289,11 +289,8 @@ dispatch_rpcb(struct svc_req *request, SVCXPRT *xprt)
 		proc_null(xprt, call);
 		return;
 	}
-	if (!svc_getargs(xprt, (xdrproc_t)wire_rpcb, &r)) {
-		svcerr_decode(xprt);
-		log_dropped(&call->peer, "arguments");
+	if (!get_args(xprt, (xdrproc_t)wire_rpcb, &r))
 		return;
-	}
 	m = (struct mapping){.prog = r.prog, .vers = r.vers};
 	yes = request->rq_proc == RPCBPROC_SET ? set_rpcb(&call->peer, &r, &m)
 					       : unset_rpcb(&call->peer, &r);
