@@ -17,7 +17,8 @@
 #include <time.h>
 
 enum {
-	TURN_MS = 10
+	TURN_MS = 10,
+	SIGNALS = 5 /* kinds that we handle */
 };
 
 static struct {
@@ -82,25 +83,27 @@ loop_again(int fd)
 	}
 }
 
+/* Those that are there, each kind once: who sends more is not to hold us up. */
 static void
 read_signals(int fd)
 {
-	struct signalfd_siginfo info;
+	struct signalfd_siginfo infos[SIGNALS];
+	ssize_t n = read(fd, infos, sizeof(infos));
 
-	while (read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
-		loop.on_signal((int)info.ssi_signo);
+	for (size_t i = 0; n > 0 && i < (size_t)n / sizeof(*infos); i++)
+		loop.on_signal((int)infos[i].ssi_signo);
 }
 
 int
 loop_signals(void (*on_signal)(int sig))
 {
-	static const int handled[] = {
+	static const int handled[SIGNALS] = {
 	    SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
 	sigset_t set;
 	int fd;
 
 	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(handled) / sizeof(*handled); i++)
+	for (size_t i = 0; i < SIGNALS; i++)
 		sigaddset(&set, handled[i]);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) == -1 ||
 	    signal(SIGPIPE, SIG_IGN) == SIG_ERR)

@@ -162,6 +162,29 @@ test_signals_are_events_even_under_load(void **state)
 	assert_true(calls < 20);
 }
 
+/* Who sends signals as fast as they are handled holds nobody else up. */
+static void
+on_signal_again(int sig)
+{
+	signals++;
+	if (sig == SIGHUP && signals < 1000)
+		raise(SIGHUP);
+	if (sig == SIGTERM)
+		loop_stop();
+}
+
+static void
+test_signals_without_end(void **state)
+{
+	(void)state;
+	assert_int_equal(loop_signals(on_signal_again), 0);
+	raise(SIGHUP);
+	loop_watch(a[0], keep_busy, NULL);
+	loop_again(a[0]);
+	loop_run(never);
+	assert_true(signals < 1000);
+}
+
 int
 main(void)
 {
@@ -172,6 +195,7 @@ main(void)
 	    T(test_again_needs_no_input),
 	    T(test_deadlines),
 	    T(test_signals_are_events_even_under_load),
+	    T(test_signals_without_end),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
