@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Accepting.  A listening socket stays readable while accept() fails for want
- * of descriptors, so the listeners then leave the loop for a second instead
- * of spinning in it.
+ * of descriptors, or because a security module forbids it, so the listeners
+ * then leave the loop for a second instead of spinning in it.
  */
 #include "listener.h"
 
@@ -81,6 +81,7 @@ accept_some(int fd)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	const struct listener *l = listeners;
+	int failures = 0;
 
 	while (l->fd != fd)
 		l++;
@@ -93,12 +94,14 @@ accept_some(int fd)
 		error = accept_one(l);
 		if (error == EAGAIN)
 			return;
+		/* most errors are that connection's own, accept(2): go on */
+		if (error != 0)
+			failures++;
 		if (error == EMFILE || error == ENFILE || error == ENOBUFS ||
-		    error == ENOMEM) {
+		    error == ENOMEM || failures == ACCEPTS_A_TURN) {
 			take_a_break(error);
 			return;
 		}
-		/* any other error was that connection's own: accept(2) */
 	}
 }
 

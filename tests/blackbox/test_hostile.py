@@ -74,12 +74,21 @@ def target(neighbours, start):
 
 @contextlib.contextmanager
 def holding(daemon):
-    """RSS and descriptors afterwards are what they were."""
-    with daemon.host.udp() as c:
+    """Afterwards every door answers within a second, and RSS and descriptors
+    are what they were."""
+    host = daemon.host
+    with host.udp() as c:
         c.null()
     rss, fds = daemon.rss(), daemon.fds()
     yield
+    began = time.monotonic()
+    for door in (host.udp, host.tcp, host.local,
+                 lambda: host.udp("192.168.77.1"),
+                 lambda: host.tcp("192.168.77.1")):
+        with door() as c:
+            assert c.getport(rpc.PMAP, 2, TCP) == 111
     if not SANITIZED:
+        assert time.monotonic() - began < 1
         assert daemon.rss() - rss < GROWTH
     until(lambda: daemon.fds() <= fds, what="descriptors given back")
 
@@ -295,9 +304,7 @@ def test_system_calls_a_request(target, tmp_path):
     a, _, daemon = target
     for outstanding, most in ((8, 1.0), (1, 3.1)):
         out = tmp_path / f"strace{outstanding}"
-        with subprocess.Popen(["strace", "-qq", "-f", "-p", str(daemon.pid),
-                               "-o", out]) as tracer, a.udp() as c:
-            until(lambda: daemon.status()["TracerPid"] != "0")
+        with traced(daemon, out), a.udp() as c:
             n = 2000
             question = rpc.call(rpc.GETPORT, rpc.mapping(rpc.PMAP, 2, UDP, 0))
             for _ in range(n // outstanding):
@@ -305,8 +312,6 @@ def test_system_calls_a_request(target, tmp_path):
                     c.send(question)
                 for _ in range(outstanding):
                     c.receive()
-            tracer.terminate()
-            tracer.wait()
         calls = len(out.read_text().splitlines())
         assert calls / n <= most, calls / n
 
@@ -331,7 +336,11 @@ def test_few_descriptors(host, start):
                              resource.RLIMIT_NOFILE, (63, 63)))
     assert code == 1 and "descriptors" in out
     # and with far more than select() can use it takes what it can use
-    other = start(host, "-p", "998")
+
+    def plenty():
+        with contextlib.suppress(ValueError):  # else what there is: plenty
+            resource.setrlimit(resource.RLIMIT_NOFILE, (1000000, 1000000))
+    other = start(host, "-p", "998", before=plenty)
     limits = pathlib.Path(f"/proc/{other.pid}/limits").read_text()
     assert re.search(r"open files +1024 ", limits)
 
@@ -510,6 +519,46 @@ def test_out_of_descriptors_at_accept(host, start, kind):
         c.null()
 
 
+@contextlib.contextmanager
+def traced(daemon, out, *options):
+    """strace follows the daemon."""
+    with subprocess.Popen(["strace", "-qq", "-f", "-p", str(daemon.pid),
+                           "-o", out, *options]) as tracer:
+        until(lambda: daemon.status()["TracerPid"] != "0")
+        try:
+            yield
+        finally:
+            tracer.terminate()
+
+
+@pytest.mark.plain
+@pytest.mark.parametrize("error, text", [
+    ("ENFILE", "Too many open files in system"),
+    ("ENOBUFS", "No buffer space available"),
+    ("ENOMEM", "Cannot allocate memory"),
+    # the kernel would not say these of the same connection for ever
+    ("ECONNABORTED", "Software caused connection abort"),
+    ("EACCES", "Permission denied")])
+def test_accept_fails(host, daemon, tmp_path, error, text):
+    """It does not spin, whatever the reason, and others are served."""
+    daemon.expect("withheld ")
+    out = tmp_path / "strace"
+    with contextlib.ExitStack() as stack:
+        with traced(daemon, out, "-e", "trace=all", "-e",
+                    f"inject=accept4,accept:error={error}"):
+            waiting = [stack.enter_context(door())
+                       for door in (host.tcp, host.local) * 3]
+            daemon.expect_line(f"trouble with=accept error={text}")
+            for _ in range(10):
+                with host.udp() as u:
+                    u.null()
+                time.sleep(0.1)
+        # in some 1.2 s: two breaks, and ten calls
+        assert len(out.read_text().splitlines()) < 200
+        for c in waiting:
+            c.null()
+
+
 @pytest.mark.plain
 def test_no_other_system_calls(target, tmp_path):
     """Once ready it makes those of src/init/syscalls and no others."""
@@ -519,9 +568,7 @@ def test_no_other_system_calls(target, tmp_path):
     daemon.expect("verbose ", "call ", "callit ", "counters ", "dropped ",
                   "dead ", "replaced ")
     out = tmp_path / "strace"
-    with subprocess.Popen(["strace", "-qq", "-f", "-p", str(daemon.pid),
-                           "-o", out]) as tracer:
-        until(lambda: daemon.status()["TracerPid"] != "0")
+    with traced(daemon, out):
         with a.local() as root, a.local(NOBODY) as nobody, a.udp() as anon, \
                 a.root_udp() as low, b.tcp("192.168.77.1") as far, \
                 a.bound(socket.SOCK_DGRAM) as service:
@@ -551,11 +598,76 @@ def test_no_other_system_calls(target, tmp_path):
             for s in connections(b, 220, ("192.168.77.1", 111)):
                 s.close()
         daemon.stop()
-        tracer.wait()
     made = {m.group(1) for m in re.finditer(r"^\d+ +(\w+)\(", out.read_text(),
                                             re.M)}
     assert made - allowed == set()
     assert {"recvmmsg", "renameat2", "write", "setitimer"} & made
+
+
+@pytest.mark.plain
+@pytest.mark.parametrize("jump", ["-400d", "+400d"])
+def test_the_wall_clock_jumps(neighbours, start, jump):
+    """Nothing is measured by it: neither idle connections nor CALLITs."""
+    a, b = neighbours
+    clock = a.path("/run/clock")
+    clock.write_text("+0")
+    library = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+    daemon = start(a, "-v", under=[
+        "env", f"LD_PRELOAD={library}", "FAKETIME_TIMESTAMP_FILE=/run/clock",
+        "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1"])
+    daemon.expect("call ", "callit ")
+    with b.tcp("192.168.77.1") as idle, a.local() as root, \
+            a.bound(socket.SOCK_DGRAM) as service, a.udp() as caller:
+        idle.null()
+        root.set(PROG, 1, UDP, service.getsockname()[1])
+        for _ in range(2):
+            caller.send(rpc.call(rpc.CALLIT, rpc.words(PROG, 1, 0, 0)))
+            request, source = service.recvfrom(1000)
+        clock.write_text(jump)
+        service.sendto(request[:4] + rpc.words(1, 0, 0, 0, 0), source)
+        assert len(caller.receive()) > 24
+        cpu = daemon.cpu()
+        time.sleep(0.5)
+        assert daemon.cpu() - cpu <= 0.05
+        daemon.expect_line("callit expired ")
+        idle.null()
+
+
+def test_signals_all_the_time(target):
+    """Whatever it does, it is interrupted in it."""
+    a, b, daemon = target
+    daemon.expect("verbose ", "call ", "callit ", "counters ", "dropped ",
+                  "dead ", "replaced ")
+    over = threading.Event()
+
+    def interrupt():
+        while not over.is_set():
+            for sig in (signal.SIGHUP, signal.SIGUSR2, signal.SIGPIPE,
+                        signal.SIGUSR1, signal.SIGUSR1, signal.SIGCHLD,
+                        signal.SIGWINCH, signal.SIGSTOP, signal.SIGCONT):
+                daemon.send(sig)
+            time.sleep(0.0005)
+    thread = threading.Thread(target=interrupt)
+    with holding(daemon), a.bound(socket.SOCK_DGRAM) as service:
+        port = service.getsockname()[1]
+        thread.start()
+        try:
+            with a.local() as root, b.tcp("192.168.77.1") as far, \
+                    b.udp("192.168.77.1") as caller:
+                for i in range(200):
+                    assert root.set(PROG + i, 1, UDP, port) == 1
+                    assert len(far.dump()) == i + 3
+                    caller.send(rpc.call(rpc.CALLIT,
+                                         rpc.words(PROG + i, 1, 0, 0)))
+                    request, source = service.recvfrom(1000)
+                    service.sendto(request[:4] + rpc.words(1, 0, 0, 0, 0),
+                                   source)
+                    assert rpc.unwords(caller.receive()[-8:]) == (port, 0)
+                    for s in connections(b, 3, ("192.168.77.1", 111)):
+                        s.close()
+        finally:
+            over.set()
+            thread.join()
 
 
 def test_routed_sources_get_no_more_than_they_asked_with(target):
