@@ -80,14 +80,16 @@ daemon_ready(void)
 		write_pid();
 	if (ready_fd == -1)
 		return;
+	if (chdir("/") == -1)
+		log_fatal("cannot go to /: %s", strerror(errno));
 	log_detach();
 	if ((null = open("/dev/null", O_RDWR | O_CLOEXEC)) != -1) {
 		for (int fd = 0; fd <= 2; fd++)
 			dup2(null, fd);
 		close(null);
 	}
-	if (chdir("/") == -1 || write(ready_fd, "r", 1) != 1)
-		log_fatal("cannot become a daemon: %s", strerror(errno));
+	if (write(ready_fd, "r", 1) != 1)
+		log_fatal("who started it is gone: %s", strerror(errno));
 	close(ready_fd);
 	ready_fd = -1;
 }

@@ -225,9 +225,10 @@ open_local(struct doors *doors)
 
 	memcpy(name.sun_path + 1, LOCAL_PATH, sizeof(LOCAL_PATH) - 1);
 	if ((fd = listen_unix(&name, name_len)) == -1) {
-		log_warning("somebody else holds the abstract socket "
-			    "@" LOCAL_PATH ": %s: registrations may go astray "
-			    "to them; `ss -xlp` shows who",
+		log_warning("cannot listen at the abstract socket "
+			    "@" LOCAL_PATH ": %s: if somebody else holds it, "
+			    "registrations may go astray to them; `ss -xlp` "
+			    "shows who",
 		    strerror(errno));
 		return;
 	}

@@ -16,7 +16,14 @@ import rpc
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("BUILD", "build")
-SANITIZED = BUILD.name == "build-san"
+# a valgrind run of everything (make valgrind)
+VALGRIND = "VALGRIND" in os.environ
+LEAKS = "definite,indirect,possible"
+UNDER_VALGRIND = [
+    "valgrind", "-q", "--vgdb=no", "--error-exitcode=99", "--leak-check=full",
+    f"--show-leak-kinds={LEAKS}", f"--errors-for-leak-kinds={LEAKS}"]
+# what is slow judges correctness only
+SANITIZED = BUILD.name == "build-san" or VALGRIND
 PEERS = ROOT / "build" / "peers"
 PORTMAP = str(BUILD / "portmap")
 NOBODY = 65534
@@ -217,6 +224,8 @@ class Portmap:
                  **kw):
         self.host = host
         self.log = log_dir / f"portmap-{id(self)}.log"
+        if VALGRIND and not under:
+            under = UNDER_VALGRIND
         self._expected = [r"ready ", r"stopped "]
         with open(self.log, "wb") as log:
             self.process = host.popen(

@@ -14,7 +14,8 @@ import time
 import pytest
 
 import rpc
-from lab import SANITIZED, connect_hosts, reach_loopback, until
+from lab import (SANITIZED, UNDER_VALGRIND, connect_hosts, reach_loopback,
+                 until)
 from rpc import TCP, UDP
 
 PROG = 300600
@@ -551,11 +552,7 @@ def test_fuzz(pair):
 @pytest.mark.plain
 def test_fuzz_under_valgrind(neighbours, start):
     a, b = neighbours
-    lost = "definite,indirect,possible"
-    daemon = start(a, under=["valgrind", "-q", "--vgdb=no",
-                             "--error-exitcode=99", "--leak-check=full",
-                             f"--show-leak-kinds={lost}",
-                             f"--errors-for-leak-kinds={lost}"])
+    daemon = start(a, under=UNDER_VALGRIND)
     daemon.expect("refused ", "withheld ")
     fuzz(a, b, 500)
 

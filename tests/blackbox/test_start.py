@@ -145,7 +145,7 @@ def test_the_abstract_name_is_taken(host, start):
                      bind="\0/run/rpcbind.sock", uid=NOBODY) as s:
         s.listen()
         daemon = start(host)
-        daemon.expect_line("somebody else holds the abstract socket")
+        daemon.expect_line("cannot listen at the abstract socket .* in use")
         with host.udp() as c:
             c.null()
 
@@ -347,6 +347,53 @@ def test_the_background(host, log_daemon):
 def test_the_background_when_it_cannot_start(host):
     with host.bound(socket.SOCK_DGRAM, 111):
         assert "is taken" in fails(host)
+
+
+REFUSED_CALLS = [
+    # what the kernel refuses, and what the operator then reads
+    ("-f", "prlimit64:error=EPERM", "cannot set limits"),
+    ("", "pipe2:error=EMFILE", "cannot make a pipe"),
+    ("", "clone:error=EAGAIN", "cannot fork"),
+    ("", "chdir:error=ENOENT", "cannot go to /"),
+    ("-f", "socket:error=EMFILE", "cannot make a tcp socket"),
+    ("-f", "setsockopt:error=ENOPROTOOPT", "cannot set socket option"),
+    ("-f", "bind:error=EACCES", "no right to port 111/tcp: start as root"),
+    ("-f", "bind:error=EADDRNOTAVAIL", "cannot listen on 0.0.0.0 port 111/tcp"),
+    ("-f", "setresuid:error=EAGAIN", "cannot become user daemon"),
+    ("-f", "capset:error=EPERM", "cannot drop privileges"),
+    ("-f", "getrandom:error=ENOSYS", "cannot get random bytes"),
+    ("-f", "signalfd4:error=EMFILE", "cannot receive signals"),
+]
+
+
+@pytest.mark.plain
+@pytest.mark.parametrize("option, call, says", REFUSED_CALLS)
+def test_the_kernel_refuses(host, option, call, says):
+    code, out = host.run(["strace", "-f", "-qq", "-o", "/dev/null", "-e",
+                          f"inject={call}", PORTMAP, *option.split()],
+                         check=False)
+    assert code == 1
+    assert re.fullmatch(f"portmap: {re.escape(says)}.*\n", out), out
+
+
+@pytest.mark.plain
+@pytest.mark.parametrize("call, says", [
+    ("fchmod:error=EPERM", "no pid file in /run/portmap: "),
+    ("pwrite64:error=EIO", "cannot write the pid file: "),
+    ("ftruncate:error=EIO", "cannot (write|empty) the pid file: "),
+    ("bind:error=ENOMEM:when=3", "no local door at /run/rpcbind.sock: "),
+    ("bind:error=ENOMEM:when=4", "cannot listen at the abstract socket "),
+    ("bind:error=ENOMEM:when=5", "cannot read the interfaces: ")])
+def test_it_starts_with_less(host, start, call, says):
+    """And says what is missing."""
+    daemon = start(host, under=["strace", "-D", "-f", "-qq", "-o", "/dev/null",
+                                "-e", f"inject={call}"])
+    daemon.expect("journal .* cannot be written")
+    daemon.expect_line(says)
+    with host.udp() as c:
+        c.null()
+    if "ftruncate" in call:
+        daemon.stop()
 
 
 def test_start_and_use_in_one_line(host):
