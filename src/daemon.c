@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Background, pid file, readiness: at boot, and once more at exit to empty
- * the pid file.  Only daemon_lock() needs privileges.  What goes wrong is
- * fatal, but for a pid file that cannot be made.
+ * the pid file.  Only daemon_open() needs privileges.  What goes wrong is
+ * fatal, but for a pid file that cannot be made and a service manager that
+ * does not listen.
  */
 #include "daemon.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,12 +30,48 @@
 
 enum {
 	LOCK_ATTEMPTS = 35,
-	LOCK_PAUSE_MS = 20
+	LOCK_PAUSE_MS = 20,
+	STATUS_MS = 1000
 };
 
 static int ready_fd = -1;
 static int pid_fd = -1;
 static int lock_fd = -1; /* held for as long as we live */
+
+/* The service manager, and what it was last told. */
+static struct {
+	int fd;
+	size_t entries;
+	int64_t due; /* not told again before, ms */
+} manager = {.fd = -1};
+
+static long
+number_in(const char *variable)
+{
+	const char *text = getenv(variable);
+	char *end;
+	long n;
+
+	if (text == NULL)
+		return (0);
+	n = strtol(text, &end, 10);
+	return (end == text || *end != '\0' ? 0 : n);
+}
+
+int
+daemon_inherited(void)
+{
+	long n = number_in("LISTEN_FDS");
+
+	if (number_in("LISTEN_PID") != (long)getpid() || n < 0 || n > INT_MAX)
+		return (0);
+	for (long i = 0; i < n; i++)
+		if (fcntl(DAEMON_INHERITED + (int)i, F_SETFD, FD_CLOEXEC) == -1)
+			log_fatal("init says that it has opened %ld sockets, "
+				  "and number %ld is not open: mend LISTEN_FDS",
+			    n, i + 1);
+	return ((int)n);
+}
 
 void
 daemon_start(void)
@@ -71,13 +113,73 @@ write_pid(void)
 		log_warning("cannot write the pid file: %s", strerror(errno));
 }
 
+/*
+ * sd_notify(3): a datagram to the socket that is named by NOTIFY_SOCKET, where
+ * @ stands for the zero byte of an abstract one.
+ */
+static void
+find_manager(void)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	const char *name = getenv("NOTIFY_SOCKET");
+	size_t len = name == NULL ? 0 : strlen(name);
+
+	if (len == 0)
+		return;
+	if (len < 2 || len > sizeof(addr.sun_path) ||
+	    (name[0] != '/' && name[0] != '@')) {
+		log_warning("NOTIFY_SOCKET=%s is no socket: who started it is "
+			    "not told when it is ready",
+		    name);
+		return;
+	}
+	memcpy(addr.sun_path, name, len);
+	if (name[0] == '@')
+		addr.sun_path[0] = '\0';
+	len += offsetof(struct sockaddr_un, sun_path);
+	manager.fd =
+	    socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (manager.fd == -1 ||
+	    connect(manager.fd, (const struct sockaddr *)&addr,
+		(socklen_t)len) == -1)
+		log_warning("NOTIFY_SOCKET=%s: %s: who started it is not told "
+			    "when it is ready",
+		    name, strerror(errno));
+}
+
+static void
+tell_manager(const char *state, size_t entries)
+{
+	char text[64];
+	int n = snprintf(
+	    text, sizeof(text), "%sSTATUS=%zu entries\n", state, entries);
+
+	/* what it does not take now is told with the next change */
+	if (manager.fd != -1 &&
+	    send(manager.fd, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) == n)
+		manager.entries = entries;
+}
+
+int64_t
+daemon_tick(int64_t now, size_t entries)
+{
+	if (manager.fd == -1 || entries == manager.entries)
+		return (INT64_MAX);
+	if (now >= manager.due) {
+		manager.due = now + STATUS_MS;
+		tell_manager("", entries);
+	}
+	return (entries == manager.entries ? INT64_MAX : manager.due);
+}
+
 void
-daemon_ready(void)
+daemon_ready(size_t entries)
 {
 	int null;
 
 	if (pid_fd != -1)
 		write_pid();
+	tell_manager("READY=1\n", entries);
 	if (ready_fd == -1)
 		return;
 	if (chdir("/") == -1)
@@ -141,10 +243,12 @@ open_ours(int dir_fd, const char *name, mode_t mode)
 }
 
 void
-daemon_lock(const char *dir)
+daemon_open(const char *dir)
 {
-	int dir_fd = open_dir(dir);
+	int dir_fd;
 
+	find_manager();
+	dir_fd = open_dir(dir);
 	if (dir_fd != -1) {
 		pid_fd = open_ours(dir_fd, PID_FILE, 0644);
 		/* who can open a file can lock it, and keep us from starting */
@@ -166,8 +270,9 @@ daemon_lock(const char *dir)
 }
 
 void
-daemon_unlock(void)
+daemon_close(size_t entries)
 {
+	tell_manager("STOPPING=1\n", entries);
 	if (pid_fd != -1 && ftruncate(pid_fd, 0) == -1)
 		log_warning("cannot empty the pid file: %s", strerror(errno));
 }

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "doors.h"
 #include "log.h"
 #include "loop.h"
 #include "stats.h"

@@ -19,6 +19,7 @@
 #include "daemon.h"
 #include "datagram.h"
 #include "door.h"
+#include "doors.h"
 #include "forward.h"
 #include "journal.h"
 #include "links.h"
@@ -248,7 +249,8 @@ tick(int64_t now)
 {
 	int64_t next = INT64_MAX,
 		due[] = {log_tick(now), stream_tick(now), listener_tick(now),
-		    forward_tick(now), journal_tick(now)};
+		    forward_tick(now), journal_tick(now),
+		    daemon_tick(now, table_count(table))};
 
 	for (size_t i = 0; i < sizeof(due) / sizeof(*due); i++)
 		if (due[i] < next)
@@ -308,11 +310,12 @@ main(int argc, char *argv[])
 	struct identity id;
 	SVCXPRT *xprt;
 	uint64_t seed;
-	int descriptors;
+	int descriptors, inherited;
 
 	reserve_stdio();
 	umask(022);
 	parse(argc, argv, &o);
+	inherited = daemon_inherited();
 	log_open(o.foreground);
 	log_set_verbose(o.verbose);
 	id = priv_identity(
@@ -323,8 +326,9 @@ main(int argc, char *argv[])
 	if (!o.foreground)
 		daemon_start();
 
-	daemon_lock(run_dir(o.plan.port));
-	door_open(&o.plan, &doors);
+	daemon_open(run_dir(o.plan.port));
+	doors_open(&o.plan, inherited, &doors);
+	door_prepare();
 	if (owner_open() == -1)
 		log_warning("cannot ask who is bound to a port: %s: entries of "
 			    "dead servers stay",
@@ -348,12 +352,12 @@ main(int argc, char *argv[])
 		log_fatal("out of memory");
 	if (loop_signals(on_signal) == -1)
 		log_fatal("cannot receive signals: %s", strerror(errno));
-	daemon_ready();
+	daemon_ready(table_count(table));
 	log_ready(o.plan.port, id.name, table_count(table));
 	loop_run(tick);
 
 	log_stopped(stopped_by, table_count(table));
-	daemon_unlock();
+	daemon_close(table_count(table));
 	listener_close_all();
 	stream_close_all();
 	forward_close_all();

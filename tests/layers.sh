@@ -9,6 +9,7 @@ log
 table policy crowd wire owner loop guard
 replay
 door daemon priv links journal
+doors
 transport registry
 datagram stream
 listener forward

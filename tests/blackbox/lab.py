@@ -296,3 +296,11 @@ class Portmap:
         fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text() \
             .rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def rests(self):
+        """Idle means idle: it uses no CPU, once it has done what there was."""
+        def still():
+            before = self.cpu()
+            time.sleep(0.3)
+            return self.cpu() - before <= 0.01
+        until(still, 5, "idling")

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What init and portmap tell each other: readiness, sockets, scripts."""
+import contextlib
+import os
+import re
+import socket
+
+import pytest
+
+import rpc
+from lab import PORTMAP
+from rpc import TCP, UDP
+
+PROG = 300800
+SOCK = "/run/rpcbind.sock"
+
+
+class Manager:
+    """A service manager's end of NOTIFY_SOCKET."""
+
+    def __init__(self, host, name):
+        self.name = name
+        bind = "\0" + name[1:] if name[0] == "@" else name
+        if name[0] == "/":
+            # through our own root: the name is at most 108 bytes long
+            bind = str(host.path(name))
+        self.sock = host.socket(socket.AF_UNIX, socket.SOCK_DGRAM, bind=bind)
+        if name[0] == "/":
+            os.chmod(bind, 0o777)
+
+    def under(self):
+        return ["env", f"NOTIFY_SOCKET={self.name}"]
+
+    def hear(self):
+        return self.sock.recv(1000).decode()
+
+
+@pytest.mark.parametrize("name", ["/run/notify", "@notify"])
+def test_readiness(host, start, name):
+    manager = Manager(host, name)
+    daemon = start(host, under=manager.under(), ready=False)
+    # every door answers now
+    assert manager.hear() == "READY=1\nSTATUS=2 entries\n"
+    for door in (host.udp, host.tcp, host.local):
+        with door() as c:
+            c.null()
+    daemon.wait_ready()
+    with host.local() as c, host.bound(socket.SOCK_DGRAM) as service:
+        port = service.getsockname()[1]
+        c.set(PROG, 1, UDP, port)
+        assert manager.hear() == "STATUS=3 entries\n"
+        # at most once a second, and the last word is right
+        for i in range(100):
+            c.set(PROG + i, 1, UDP, port)
+        assert manager.hear() == "STATUS=102 entries\n"
+        daemon.rests()
+    daemon.stop()
+    assert manager.hear() == "STOPPING=1\nSTATUS=102 entries\n"
+
+
+def test_a_manager_that_is_not_there(host, start):
+    for name, why in (("/run/nobody", "No such file"), ("nonsense", "no socket"),
+                      ("/" + "x" * 200, "no socket"), ("@", "no socket")):
+        daemon = start(host, under=["env", f"NOTIFY_SOCKET={name}"])
+        daemon.expect_line(f"NOTIFY_SOCKET={name}.*{why}.*not told")
+        daemon.stop()
+
+
+def test_a_manager_that_does_not_read(host, start):
+    manager = Manager(host, "@notify")
+    daemon = start(host, under=manager.under())
+    with host.net(), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.connect("\0notify")
+        s.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                s.send(b"x")
+    with host.local() as c:
+        for i in range(10):
+            assert c.set(PROG + i, 1, UDP, 5000) == 1
+        assert len(c.dump()) == 12
+    daemon.stop()
+
+
+# sockets that init has opened
+
+LAUNCHER = """
+import os, socket, sys
+n = sys.argv.index("--")
+for i, spec in enumerate(sys.argv[1:n]):
+    what, addr, port = spec.split(",")
+    if what == "unix":
+        s = socket.socket(socket.AF_UNIX)
+        s.bind(addr.replace("@", chr(0)))
+    elif what == "file":
+        s = open(addr)
+    else:
+        s = socket.socket(socket.AF_INET6 if "6" in what else socket.AF_INET,
+                          socket.SOCK_DGRAM if "udp" in what
+                          else socket.SOCK_STREAM)
+        # as systemd does for either
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind((addr, int(port)))
+    if what in ("unix", "tcp", "tcp6"):
+        s.listen()
+    os.dup2(s.fileno(), 50 + i)
+for i in range(n - 1):
+    os.dup2(50 + i, 3 + i)
+    os.close(50 + i)
+os.environ.update(LISTEN_FDS=str(n - 1), LISTEN_PID=str(os.getpid()))
+os.execv(sys.argv[n + 1], sys.argv[n + 1:])
+"""
+TCP111, UDP111 = "tcp,0.0.0.0,111", "udp,0.0.0.0,111"
+PATH, ABSTRACT = f"unix,{SOCK},", f"unix,@{SOCK},"
+
+
+def under(*specs):
+    return ["/usr/bin/python3", "-c", LAUNCHER, *specs, "--"]
+
+
+@pytest.mark.parametrize("specs", [
+    (TCP111, UDP111, PATH, ABSTRACT), (ABSTRACT, PATH, UDP111, TCP111),
+    (TCP111,), (UDP111,), (PATH,), (ABSTRACT,), (PATH, UDP111), ()],
+    ids=lambda specs: "+".join(s.split(",")[0] for s in specs) or "none")
+def test_sockets_that_init_has_opened(neighbours, start, specs):
+    """They are used, and what is not among them is opened."""
+    a, b = neighbours
+    daemon = start(a, under=under(*specs))
+    out = a.run(["ss", "-Hlnx", "-A", "tcp,udp,unix_stream"])
+    assert len(re.findall(r"0\.0\.0\.0:111\b|rpcbind\.sock", out)) == 4, out
+    for door in (a.udp, a.tcp, lambda: b.udp("192.168.77.1"),
+                 lambda: b.tcp("192.168.77.1")):
+        with door() as c:
+            c.null()
+    for name in (SOCK, "\0" + SOCK):
+        script = (f"import socket; s = socket.socket(socket.AF_UNIX); "
+                  f"s.connect({name!r})")
+        a.run(["/usr/bin/python3", "-c", script])
+    # the doors are told apart, so the options are as they have to be
+    daemon.expect("refused ")
+    with b.udp("192.168.77.1") as c, b.tcp("192.168.77.1") as d, \
+            a.udp() as e, a.local() as f:
+        for far in (c, d):
+            assert far.call(rpc.SET, rpc.mapping(PROG, 1, UDP, 5000)).kind == \
+                "auth_error"
+        assert e.set(PROG, 1, UDP, 5000) == 1
+        assert f.set(PROG, 1, TCP, 5000) == 1
+    # and nobody can bind beside us, whoever opened it
+    with a.net(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        with pytest.raises(OSError):
+            s.bind(("0.0.0.0", 111))
+
+
+def test_only_the_addresses_that_init_has_chosen(neighbours, start):
+    a, b = neighbours
+    start(a, under=under("tcp,127.0.0.1,111", "udp,127.0.0.1,111"))
+    for door in (a.udp, a.tcp):
+        with door() as c:
+            c.null()
+    with pytest.raises(OSError):
+        b.tcp("192.168.77.1")
+
+
+def test_i_and_l_are_up_to_init(host, start):
+    daemon = start(host, "-l", under=under(TCP111))
+    daemon.expect_line("init has opened sockets, so that -i and -l do nothing")
+
+
+@pytest.mark.parametrize("spec, why", [
+    ("tcp6,::,111", "IPv6 is not served: write 0.0.0.0"),
+    ("udp6,::,111", "IPv6 is not served"),
+    ("tcp,0.0.0.0,112", "it is at another port"),
+    ("deaf,0.0.0.0,111", "it does not listen"),
+    ("file,/etc/passwd,", "it is no socket")])
+def test_a_socket_of_init_that_is_no_door(host, start, spec, why):
+    daemon = start(host, under=under(UDP111, spec, PATH))
+    daemon.expect_line(f"socket 2 of those that init has opened is not used: "
+                       f"{why}")
+    for door in (host.udp, host.tcp, host.local):
+        with door() as c:
+            c.null()
+
+
+def test_sockets_for_somebody_else(host, start):
+    """What is in LISTEN_FDS counts for LISTEN_PID only."""
+    start(host, under=["env", "LISTEN_PID=1", "LISTEN_FDS=1"])
+    with host.udp() as c:
+        c.null()
+
+
+@pytest.mark.parametrize("count, says", [
+    (1, "number 1 is not open: mend LISTEN_FDS"),
+    (40, "more than 32 sockets")])
+def test_wrong_counts(host, count, says):
+    more = "import os; [os.dup2(0, 3 + i) for i in range(40)]; "
+    script = (f"import os, sys; {more if count > 1 else ''}"
+              f"os.environ.update(LISTEN_PID=str(os.getpid()), "
+              f"LISTEN_FDS='{count}'); os.execv(sys.argv[1], sys.argv[1:])")
+    code, out = host.run(["/usr/bin/python3", "-c", script, PORTMAP, "-f"],
+                         check=False)
+    assert code == 1 and says in out, out
