@@ -24,7 +24,7 @@ endif
 PM_CPPFLAGS := -D_GNU_SOURCE -Isrc -DVERSION='"$(VERSION)"' \
     -DRPCUSER='"$(RPCUSER)"' \
     $(patsubst -I%,-isystem %,$(shell $(PKGCONF) --cflags libtirpc))
-PM_CFLAGS := -std=c11 -MMD -MP -fPIE -Wall -Wextra -Wshadow -Wvla -Wundef \
+PM_CFLAGS := -std=c11 -MMD -MP -fPIE -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Wshadow -Wvla -Wundef \
     -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual \
     -Wwrite-strings -Wformat=2
 LIBS := $(shell $(PKGCONF) --libs libtirpc)
@@ -155,16 +155,46 @@ tidy:
 	for f in src/*.c; do $(CC) -std=c11 $(PM_CPPFLAGS) -O1 -fanalyzer \
 	    -Werror -c -o /dev/null $$f || exit 1; done
 
-# Installation.
+# Installation.  UNITDIR= or SYSVDIR= leaves out systemd's units or the script
+# for SysV init; INITSCRIPT=portmap.openrc puts one for OpenRC in its place.
+
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSVDIR ?= /etc/init.d
+INITSCRIPT ?= portmap.init
+UNITS_OF_INIT := $(if $(UNITDIR),portmap.service portmap.socket)
+# each file that is installed, and what is left of it at uninstall
+INSTALLED = $(PROGRAMS:%=$(SBINDIR)/%) $(MAN8:%=$(MANDIR)/man8/%) \
+    $(UNITS_OF_INIT:%=$(UNITDIR)/%) $(if $(SYSVDIR),$(SYSVDIR)/portmap)
+ADAPT = sed -e 's,/usr/sbin/portmap,$(SBINDIR)/portmap,' \
+    -e 's,^User=daemon$$,User=$(RPCUSER),'
 
 install: all
-	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8
+	install -d $(sort $(dir $(INSTALLED:%=$(DESTDIR)%)))
 	install -m 755 $(PROGRAMS:%=$(BUILD)/%) $(DESTDIR)$(SBINDIR)
 	install -m 644 $(MAN8:%=man/%) $(DESTDIR)$(MANDIR)/man8
+	for f in $(UNITS_OF_INIT); do \
+	    $(ADAPT) src/init/$$f >$(DESTDIR)$(UNITDIR)/$$f && \
+	    chmod 644 $(DESTDIR)$(UNITDIR)/$$f || exit 1; done
+ifneq ($(SYSVDIR),)
+	$(ADAPT) src/init/$(INITSCRIPT) >$(DESTDIR)$(SYSVDIR)/portmap
+	chmod 755 $(DESTDIR)$(SYSVDIR)/portmap
+endif
 
+# Directories go only from a DESTDIR, and when nothing else is in them.
 uninstall:
-	rm -f $(PROGRAMS:%=$(DESTDIR)$(SBINDIR)/%)
-	rm -f $(MAN8:%=$(DESTDIR)$(MANDIR)/man8/%)
+	rm -f $(INSTALLED:%=$(DESTDIR)%)
+ifneq ($(DESTDIR),)
+	cd $(DESTDIR) && for d in $(sort $(dir $(INSTALLED:/%=%))); do \
+	    [ ! -d $$d ] || rmdir -p --ignore-fail-on-non-empty $$d; done
+endif
+
+# A package for Debian, as build/deb/portmap_*.deb.
+deb:
+	rm -rf build/deb
+	mkdir -p build/deb/portmap-$(VERSION)
+	cp -a Makefile README LICENSE man src build/deb/portmap-$(VERSION)
+	mv build/deb/portmap-$(VERSION)/src/init/debian build/deb/portmap-$(VERSION)
+	cd build/deb/portmap-$(VERSION) && dpkg-buildpackage -us -uc -b
 
 clean:
 	rm -rf build build-san build-fuzz build-cov
@@ -173,4 +203,4 @@ clean:
 
 
 
-.PHONY: all coverage valgrind fuzz mutants unit check demo format-check cppcheck tidy install uninstall clean
+.PHONY: all coverage valgrind fuzz mutants unit check demo format-check cppcheck tidy install uninstall deb clean

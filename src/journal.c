@@ -17,7 +17,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#include <linux/fs.h>
 
 #include "log.h"
 #include "loop.h"
@@ -88,8 +91,9 @@ move_aside(const char *why)
 
 	for (unsigned i = 1; i < 1000; i++) {
 		snprintf(aside, sizeof(aside), "%s.bad%u", journal.path, i);
-		if (renameat2(AT_FDCWD, journal.path, AT_FDCWD, aside,
-			RENAME_NOREPLACE) == 0) {
+		/* musl has no function for it */
+		if (syscall(SYS_renameat2, AT_FDCWD, journal.path, AT_FDCWD,
+			aside, RENAME_NOREPLACE) == 0) {
 			log_warning("journal %s is not to be believed (%s): "
 				    "moved aside to %s, starting empty",
 			    journal.path, why, aside);

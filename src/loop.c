@@ -15,6 +15,7 @@
 #include <sys/select.h>
 #include <sys/signalfd.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
 	TURN_MS = 10,

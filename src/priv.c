@@ -10,6 +10,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -58,13 +59,15 @@ numeric(const char *text, unsigned long *id)
 struct identity
 priv_identity(const char *user, const char *group, bool by_default)
 {
+	static char own[16];
 	struct identity id = {.name = user};
 	const struct passwd *pw;
 	const struct group *gr;
 	unsigned long number;
 
 	if (geteuid() != 0 && by_default && group == NULL) {
-		id = (struct identity){"self", geteuid(), getegid(), true};
+		snprintf(own, sizeof(own), "%lu", (unsigned long)geteuid());
+		id = (struct identity){own, geteuid(), getegid(), true};
 		return (id);
 	}
 	if ((pw = getpwnam(user)) != NULL) {

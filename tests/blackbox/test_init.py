@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import signal
 import socket
 
 import pytest
@@ -201,3 +202,33 @@ def test_wrong_counts(host, count, says):
     code, out = host.run(["/usr/bin/python3", "-c", script, PORTMAP, "-f"],
                          check=False)
     assert code == 1 and says in out, out
+
+
+# in a container
+
+@pytest.mark.parametrize("run", ["writable", "read-only"])
+def test_process_1_on_a_read_only_root(host, start, run):
+    """Nobody is there to handle signals for it, or to reap."""
+    script = ("mount -o remount,bind,ro / && "
+              + ("mount -o remount,bind,ro /run && " if run == "read-only"
+                 else "") + "exec \"$@\"")
+    daemon = start(host, under=["unshare", "-m", "-p", "-f", "--mount-proc",
+                                "--kill-child", "sh", "-c", script, "sh"])
+    with open(f"/proc/{daemon.pid}/task/{daemon.pid}/children") as f:
+        pid = int(f.read())
+    with open(f"/proc/{pid}/status") as f:
+        assert re.search(r"^NSpid:\s+\d+\s1$", f.read(), re.M)
+    with host.udp() as c, host.tcp() as d:
+        assert c.set(PROG, 1, UDP, 5000) == 1
+        assert d.getport(PROG, 1, UDP) == 5000
+    if run == "read-only":
+        for line in ("no pid file in /run/portmap: Read-only file system",
+                     "no local door at /run/rpcbind.sock: Read-only",
+                     "journal .* cannot be written: "):
+            daemon.expect_line(line)
+    else:
+        with host.local() as c:
+            assert c.getport(PROG, 1, UDP) == 5000
+    os.kill(pid, signal.SIGTERM)
+    assert daemon.process.wait(10) == 0
+    daemon.stop()
