@@ -396,6 +396,22 @@ def test_it_starts_with_less(host, start, call, says):
         daemon.stop()
 
 
+@pytest.mark.plain
+def test_start_waits_for_every_door(host):
+    """However long it takes to open them."""
+    with host.popen(["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e",
+                     "inject=bind,listen:delay_enter=100000", PORTMAP],
+                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL) as p:
+        assert p.wait(20) == 0
+    for door in (host.udp, host.tcp, host.local):
+        with door() as c:
+            c.null()
+    pid = int(host.path("/run/portmap/portmap.pid").read_text())
+    os.kill(pid, signal.SIGTERM)
+    until(lambda: not os.path.exists(f"/proc/{pid}"))
+
+
 def test_start_and_use_in_one_line(host):
     """Init scripts rely on it: start returns when registration works."""
     script = (f"{PORTMAP} && echo {PROG} 1 tcp 111 | {BUILD}/pmap_set && "
