@@ -21,7 +21,9 @@ static bool keep_dead;
 static uid_t
 who_is(const struct peer *peer)
 {
-	return (policy_who(peer, door_privileged()));
+	/* only there do privileged ports say anything: do not ask elsewhere */
+	return (policy_who(
+	    peer, peer->door == DOOR_LOOPBACK ? door_privileged() : 0));
 }
 
 /*
@@ -135,7 +137,7 @@ registry_sweep(void)
 	static struct owner_survey looks[2];
 	const struct mapping *m, *next;
 
-	if (keep_dead)
+	if (keep_dead || table_count(table) == TABLE_OWN)
 		return;
 	owner_survey(&looks[0]);
 	owner_survey(&looks[1]);

@@ -152,21 +152,23 @@ def test_another_port_only_once_the_old_one_is_free(host, refusing):
                 assert c.unset(PROG, 1) == 1
 
 
-@pytest.mark.parametrize("v6only", [0, 1])
+@pytest.mark.parametrize("addr,v6only,free", [
+    ("::", 0, 0), ("::", 1, 1), ("::1", 0, 1), ("::ffff:127.0.0.1", 0, 0)])
 @pytest.mark.parametrize("kind,prot", [(DGRAM, UDP), (STREAM, TCP)])
-def test_dual_stack_sockets_count(host, refusing, kind, prot, v6only):
+def test_dual_stack_sockets_count(host, refusing, kind, prot, addr, v6only,
+                                  free):
     refusing.expect("replaced ")
     with host.net():
         s = socket.socket(socket.AF_INET6, kind)
     with s, host.local() as c:
         s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6only)
-        s.bind(("::", 0))
+        s.bind((addr, 0))
         if kind == STREAM:
             s.listen()
         port = s.getsockname()[1]
         assert c.set(PROG, 1, prot, port) == 1
         # one for IPv6 only does not serve what version 2 speaks of
-        assert c.set(PROG, 1, prot, 5000) == v6only
+        assert c.set(PROG, 1, prot, 5000) == free
 
 
 def test_a_dead_entry_is_nobodys(host, refusing):
