@@ -169,14 +169,6 @@ datagram_stat(SVCXPRT *xprt)
 	return (in.count > 0 ? XPRT_MOREREQS : XPRT_IDLE);
 }
 
-/* Is this what a broadcast may be answered with: success, nothing else? */
-static bool
-is_success(const struct rpc_msg *reply)
-{
-	return (reply->rm_reply.rp_stat == MSG_ACCEPTED &&
-		reply->acpted_rply.ar_stat == SUCCESS);
-}
-
 /*
  * Encode after the answers that are already there, or in their place once
  * they are sent.  To the network never more than was asked with.
@@ -204,10 +196,11 @@ datagram_reply(SVCXPRT *xprt, struct rpc_msg *reply)
 	struct msghdr *asked = &in.msgs[in.next - 1].msg_hdr;
 	size_t len;
 
-	if (t->call.broadcast && !is_success(reply))
+	/* nobody else is to tell a broadcast that it failed */
+	if (t->call.broadcast && !transport_succeeds(reply))
 		return (TRUE);
 	if ((len = encode(t, reply)) == 0) {
-		if (!is_success(reply))
+		if (!transport_succeeds(reply))
 			return (FALSE);
 		stats.too_long++;
 		svcerr_systemerr(xprt);

@@ -79,6 +79,14 @@ enum transport_call_state {
 enum transport_call_state transport_decode(
     struct transport *, const uint8_t *bytes, size_t len, struct rpc_msg *);
 
+/* Is this an answer with results? */
+static inline bool
+transport_succeeds(const struct rpc_msg *reply)
+{
+	return (reply->rm_reply.rp_stat == MSG_ACCEPTED &&
+		reply->acpted_rply.ar_stat == SUCCESS);
+}
+
 /*
  * Encode an answer into at most `room` bytes; the length, or 0 when it does
  * not fit.
