@@ -380,6 +380,28 @@ def test_descriptors_that_linger(target, byte):
         probe.judge(100)
 
 
+@pytest.mark.plain
+@pytest.mark.parametrize("byte", ["x", "xxxxx"])
+def test_descriptors_that_linger_and_cannot_be_refused(host, start, byte):
+    """As above, on a kernel before 6.16."""
+    trace = host.path("/run/trace")
+    local_doors = "5..6"  # by the setsockopt() calls of a start
+    daemon = start(host, under=[
+        "strace", "-D", "-f", "--seccomp-bpf", "-o", "/run/trace",
+        "-e", "trace=setsockopt", "-e",
+        f"inject=setsockopt:error=ENOPROTOOPT:when={local_doors}"])
+    refused = [line for line in trace.read_text().splitlines()
+               if "INJECTED" in line]
+    assert len(refused) == 2
+    assert all(re.search("0x53|SO_PASSRIGHTS", line) for line in refused)
+    with Probe(host.udp()) as probe:
+        with host.popen(["/usr/bin/python3", "-c", LINGER, byte],
+                        uid=NOBODY, stderr=subprocess.DEVNULL) as p:
+            p.wait(30)
+        probe.judge(100)
+    daemon.stop()
+
+
 def test_costly_changes_are_shared_out(target):
     """SETs that make us ask the kernel, pipelined by one uid on all the
     connections that it can get."""

@@ -378,6 +378,18 @@ def test_lines_that_are_skipped_are_named(host, with_journal, port):
     assert dump(host) == [(PROG, 1, UDP, port), (PROG, 3, UDP, port)]
 
 
+def test_one_of_great_size(host, with_journal, port):
+    """No more is read than a journal of ours could ever have."""
+    def content(path):
+        path.write_bytes(journal_of(f"set {PROG} 1 17 {port} 0"))
+        with path.open("ab") as f:
+            f.truncate(2 ** 30)  # full of holes
+    daemon = with_journal(content)
+    daemon.expect_line("skipped journal line=3 why=too_long")
+    assert dump(host) == [(PROG, 1, UDP, port)]
+    assert host.path(JOURNAL).stat().st_size < 200
+
+
 def test_a_million_lines(host, with_journal, port):
     daemon = with_journal(journal_of(*(
         f"set {i} 1 17 {port} 1001" for i in range(1_000_000))))
@@ -613,6 +625,11 @@ def test_pmap_set_says_what_failed_and_why(host, daemon, port):
     code, out = host.run([host.copy(TOOLS["pmap_set"])], check=False,
                          input=f"{PROG} 9 udp 600\n", uid=NOBODY)
     assert code == 1 and "only root" in out
+    code, out = host.run([TOOLS["pmap_set"]], check=False,
+                         input=f"{PROG} 9 7 5009\n")
+    assert code == 1 and "refused: the port mapper's log says why" in out
+    code, out = host.run(["sh", "-c", f"{TOOLS['pmap_set']} < /"], check=False)
+    assert (code, out) == (1, "pmap_set: standard input: Is a directory\n")
 
 
 def test_pmap_set_u(host, daemon):

@@ -20,10 +20,10 @@ from rpc import TCP, UDP
 PROG = 300400
 
 
-@pytest.fixture
-def log_daemon(host):
-    """A syslog: what was sent to /dev/log."""
+def listen_to_log(host):
+    """A syslog: what is sent to /dev/log."""
     path = host.path("/dev/log")
+    path.unlink(missing_ok=True)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     # the path of a socket is short: go by a directory descriptor
     fd = os.open(path.parent, os.O_RDONLY)
@@ -31,8 +31,13 @@ def log_daemon(host):
     os.close(fd)
     os.chmod(path, 0o666)
     sock.settimeout(5)
-    yield sock
-    sock.close()
+    return sock
+
+
+@pytest.fixture
+def log_daemon(host):
+    with listen_to_log(host) as sock:
+        yield sock
 
 
 def fails(host, *args, status=1, **kw):
@@ -49,7 +54,8 @@ def fails(host, *args, status=1, **kw):
 @pytest.mark.parametrize("args,says", [
     (["-x"], "-x"), (["-u"], "-u"), (["-p", "abc"], "-p"), (["-p", "0"], "-p"),
     (["-p", "65536"], "-p"), (["-p", "111x"], "-p"), (["extra"], "extra"),
-    (["-l", "-i", "127.0.0.1"], "-l"), (["-f", "-?"], "-?")])
+    (["-l", "-i", "127.0.0.1"], "-l"), (["-f", "-?"], "-?"),
+    (["-c", "all"], "-c")])
 def test_wrong_use(host, args, says):
     line = fails(host, *args, status=2)
     assert says in line and "portmap -h" in line
@@ -344,6 +350,23 @@ def test_the_background(host, log_daemon):
     assert pid_file.read_text() == ""
 
 
+def test_the_log_daemon_is_restarted(host, log_daemon):
+    host.run([PORTMAP])
+    pid = int(host.path("/run/portmap/portmap.pid").read_text())
+    assert "ready" in log_daemon.recv(2000).decode()
+    log_daemon.close()
+    os.kill(pid, signal.SIGUSR1)  # nobody is there to hear that it is verbose
+    with host.udp() as c:
+        c.null()
+    with listen_to_log(host) as again:
+        os.kill(pid, signal.SIGUSR2)
+        line = again.recv(2000).decode()
+        while "counters" not in line:
+            line = again.recv(2000).decode()
+        os.kill(pid, signal.SIGTERM)
+        until(lambda: not os.path.exists(f"/proc/{pid}"))
+
+
 def test_the_background_when_it_cannot_start(host):
     with host.bound(socket.SOCK_DGRAM, 111):
         assert "is taken" in fails(host)
@@ -561,8 +584,9 @@ def test_refusals_are_limited(host, daemon):
     assert int(line.group(1)) > 100
 
 
-def test_verbose(host, start):
-    daemon = start(host, "-v")
+@pytest.mark.parametrize("option", ["-v", "-d"])
+def test_verbose(host, start, option):
+    daemon = start(host, option)
     daemon.expect("call ", "dropped ")
     with host.udp(sport=5432) as c:
         c.null()
