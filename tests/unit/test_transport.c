@@ -166,6 +166,7 @@ test_encode_is_bounded(void **state)
 	reply.acpted_rply.ar_stat = SUCCESS;
 	reply.acpted_rply.ar_results.proc = (xdrproc_t)xdr_u_int32_t;
 	reply.acpted_rply.ar_results.where = (caddr_t)&port;
+	assert_int_equal(transport_encode(&t, &reply, bytes, 23), 0);
 	assert_int_equal(transport_encode(&t, &reply, bytes, 24), 0);
 	assert_int_equal(
 	    transport_encode(&t, &reply, answer, sizeof(answer)), 28);
