@@ -83,6 +83,27 @@ test_find_prefers_exact_then_root_then_first(void **state)
 	assert_null(table_get(t, 9, 0, IPPROTO_UDP));
 }
 
+/* More programs than chains. */
+static void
+test_programs_that_share_a_chain(void **state)
+{
+	const uint32_t n = 20000;
+	struct table *t = *state;
+
+	for (uint32_t i = 0; i < n; i++)
+		put(t, entry(i, i % 3, IPPROTO_UDP, 1 + i, 0));
+	for (uint32_t i = 0; i < n; i++)
+		assert_int_equal(table_find(t, i, 9, IPPROTO_UDP)->port, 1 + i);
+	for (uint32_t i = 0; i < n; i += 2)
+		assert_true(table_remove(t, i, i % 3, IPPROTO_UDP));
+	for (uint32_t i = 0; i < n; i++) {
+		const struct mapping *m = table_find(t, i, 9, IPPROTO_UDP);
+
+		assert_int_equal(m == NULL ? 0 : m->port, i % 2 * (1 + i));
+	}
+	assert_int_equal(table_count(t), n / 2);
+}
+
 static void
 test_has_root_in_any_version_and_protocol(void **state)
 {
@@ -212,6 +233,7 @@ main(void)
 	    T(test_empty),
 	    T(test_order_is_that_of_registration),
 	    T(test_find_prefers_exact_then_root_then_first),
+	    T(test_programs_that_share_a_chain),
 	    T(test_has_root_in_any_version_and_protocol),
 	    T(test_counts),
 	    T(test_generation_changes_with_the_table),
