@@ -21,7 +21,9 @@ FLAGS = {"CFLAGS": "-g -O2 -fstack-protector-strong -Wformat "
 
 
 def make(tree, *args):
-    done = subprocess.run(["make", "-s", "-C", tree, *args], text=True,
+    # not with the variables of the make that runs these tests
+    env = {k: v for k, v in os.environ.items() if "MAKE" not in k}
+    done = subprocess.run(["make", "-s", "-C", tree, *args], text=True, env=env,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert done.returncode == 0, done.stdout
     return done.stdout

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The benchmark says what is true: who is slower is reported as slower, and
+a wrong answer is no answer."""
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from lab import PORTMAP, ROOT
+
+pytestmark = pytest.mark.plain
+BENCH = ROOT / "tests/bench/bench"
+TOOLS = ROOT / "build/bench"
+
+
+def bench(tmp_path, portmap, *parts):
+    report = tmp_path / "report.json"
+    subprocess.run([BENCH, portmap, TOOLS, "--quick", "--json", report,
+                    *parts], check=True, stdout=subprocess.PIPE, timeout=100)
+    return {line["title"]: line for line in json.loads(report.read_text())}
+
+
+def changed(tmp_path, file, old, new):
+    """A portmap that was built from a source with this change."""
+    tree = tmp_path / "portmap"
+    shutil.copytree(ROOT, tree, ignore=lambda d, names: [
+        n for n in names if n.startswith("build") or n == ".git"])
+    source = tree / "src" / file
+    text = source.read_text()
+    assert text.count(old) == 1
+    source.write_text(text.replace(old, new))
+    env = {k: v for k, v in os.environ.items() if "MAKE" not in k}
+    subprocess.run(["make", "-s", "-C", tree, "all"], check=True, env=env)
+    return tree / "build/portmap"
+
+
+def test_a_slowed_build_is_reported_slower(tmp_path):
+    slow = changed(tmp_path, "service.c",
+                   "	found = table_find(",
+                   "	for (volatile int i = 0; i < 100000; i++)\n"
+                   "		;\n	found = table_find(")
+    good = bench(tmp_path, PORTMAP, "udp")
+    bad = bench(tmp_path, slow, "udp")
+    for title, line in good.items():
+        if "GETPORT, 64" not in title and "GETPORT, 8" not in title:
+            continue
+        assert line["portmap"] * 2 < bad[title]["portmap"]
+        assert line["rpcbind / ours"] > bad[title]["rpcbind / ours"]
+    # what was not slowed is not
+    null = "UDP NULL, 64 outstanding"
+    assert bad[null]["portmap"] < good[null]["portmap"] * 2
+    assert any(line["met"] is False for line in bad.values())
+    for line in good.values():
+        assert line["portmap"] > 0
+        if line["unit"] == "us":
+            assert line["rpcbind"] > 0 and line["echo"] > 0
+
+
+def test_wrong_answers_are_noticed(host, start):
+    daemon = start(host)
+    daemon.expect("refused ")
+    load = TOOLS / "load"
+    host.run([load, "local", 1, 1, "fill:10"])
+    for args in (["udp", 64, 8, "null"], ["udp", 64, 8, "get:9"],
+                 ["tcp", 160, 10, "get:9"], ["connect", 8, 4, "get:0"],
+                 ["local", 8, 1, "change"], ["udp", 8, 1, "change2"],
+                 ["connect", 8, 1, "dump:10"], ["udp", 64, 8, "miss"]):
+        host.run([load, *args])
+    for args, says in ((["udp", 64, 8, "get:10"], "a wrong port"),
+                       (["tcp", 160, 10, "get:10"], "a wrong port"),
+                       (["connect", 8, 1, "dump:99"], "a DUMP of"),
+                       (["udp", 8, 8, "echo:28"], "no answer"),
+                       (["udp", 8, 3, "null"], "a window of 3"),
+                       (["smoke", 8, 8, "null"], "no mode"),
+                       (["udp", 8, 8, "smoke"], "no call")):
+        code, out = host.run([load, *args], check=False)
+        assert code == 1 and says in out, out
