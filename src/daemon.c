@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Background, pid file, readiness: at boot, and once more at exit to empty
- * the pid file.  Only daemon_open() needs privileges.  What goes wrong is
- * fatal, but for a pid file that cannot be made and a service manager that
- * does not listen.
+ * Background, pid file, and what the service manager is told.  Only
+ * daemon_open() needs privileges.  What goes wrong is fatal, but for a pid file
+ * that cannot be made and a service manager that does not listen.
  */
 #include "daemon.h"
 
@@ -41,9 +40,10 @@ static int lock_fd = -1; /* held for as long as we live */
 /* The service manager, and what it was last told. */
 static struct {
 	int fd;
+	const char *news; /* what it is told as soon as it takes it */
 	size_t entries;
 	int64_t due; /* not told again before, ms */
-} manager = {.fd = -1};
+} manager = {.fd = -1, .news = ""};
 
 static long
 number_in(const char *variable)
@@ -139,37 +139,48 @@ find_manager(void)
 	len += offsetof(struct sockaddr_un, sun_path);
 	manager.fd =
 	    socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (manager.fd == -1 ||
+	if (manager.fd != -1 &&
 	    connect(manager.fd, (const struct sockaddr *)&addr,
-		(socklen_t)len) == -1)
-		log_warning("NOTIFY_SOCKET=%s: %s: who started it is not told "
-			    "when it is ready",
-		    name, strerror(errno));
+		(socklen_t)len) == 0)
+		return;
+	log_warning("NOTIFY_SOCKET=%s: %s: who started it is not told when it "
+		    "is ready",
+	    name, strerror(errno));
+	if (manager.fd != -1)
+		close(manager.fd);
+	manager.fd = -1;
 }
 
+static bool
+has_been_told(size_t entries)
+{
+	return (manager.fd == -1 ||
+		(manager.news[0] == '\0' && manager.entries == entries));
+}
+
+/* What it does not take now is told by daemon_tick(). */
 static void
-tell_manager(const char *state, size_t entries)
+tell_manager(size_t entries)
 {
 	char text[64];
-	int n = snprintf(
-	    text, sizeof(text), "%sSTATUS=%zu entries\n", state, entries);
+	int n = snprintf(text, sizeof(text), "%sSTATUS=%zu entries\n",
+	    manager.news, entries);
 
-	/* what it does not take now is told with the next change */
-	if (manager.fd != -1 &&
-	    send(manager.fd, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) == n)
-		manager.entries = entries;
+	if (manager.fd == -1 ||
+	    send(manager.fd, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) != n)
+		return;
+	manager.news = "";
+	manager.entries = entries;
 }
 
 int64_t
 daemon_tick(int64_t now, size_t entries)
 {
-	if (manager.fd == -1 || entries == manager.entries)
-		return (INT64_MAX);
-	if (now >= manager.due) {
+	if (!has_been_told(entries) && now >= manager.due) {
 		manager.due = now + STATUS_MS;
-		tell_manager("", entries);
+		tell_manager(entries);
 	}
-	return (entries == manager.entries ? INT64_MAX : manager.due);
+	return (has_been_told(entries) ? INT64_MAX : manager.due);
 }
 
 void
@@ -179,7 +190,8 @@ daemon_ready(size_t entries)
 
 	if (pid_fd != -1)
 		write_pid();
-	tell_manager("READY=1\n", entries);
+	manager.news = "READY=1\n";
+	tell_manager(entries);
 	if (ready_fd == -1)
 		return;
 	if (chdir("/") == -1)
@@ -272,7 +284,8 @@ daemon_open(const char *dir)
 void
 daemon_close(size_t entries)
 {
-	tell_manager("STOPPING=1\n", entries);
+	manager.news = "STOPPING=1\n";
+	tell_manager(entries);
 	if (pid_fd != -1 && ftruncate(pid_fd, 0) == -1)
 		log_warning("cannot empty the pid file: %s", strerror(errno));
 }

@@ -102,7 +102,12 @@ fill_ring(int fd)
 	in.rings++;
 }
 
-/* Who sent it, and where to: false when the kernel does not say. */
+/*
+ * Who sent it, and where to: false when the kernel does not say.  Of what was
+ * waiting at a socket of init's before we asked, it knows neither interface nor
+ * address of ours: that is answered like a broadcast from the network, so with
+ * success or not at all, and who wanted to register asks again.
+ */
 static bool
 introduce(struct call *call, struct msghdr *msg)
 {
@@ -196,7 +201,7 @@ datagram_reply(SVCXPRT *xprt, struct rpc_msg *reply)
 	struct msghdr *asked = &in.msgs[in.next - 1].msg_hdr;
 	size_t len;
 
-	/* nobody else is to tell a broadcast that it failed */
+	/* a broadcast is answered with success or not at all */
 	if (t->call.broadcast && !transport_succeeds(reply))
 		return (TRUE);
 	if ((len = encode(t, reply)) == 0) {

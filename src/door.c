@@ -71,7 +71,10 @@ door_pktinfo(struct msghdr *msg)
 	return (NULL);
 }
 
-/* How a connection came in: IP_PKTOPTIONS has what IP_PKTINFO would say. */
+/*
+ * How a connection came in: IP_PKTOPTIONS has what IP_PKTINFO would say.  One
+ * that was there before its listener was told to ask, init's, is told now.
+ */
 static bool
 meet_inet(int fd, struct peer *peer)
 {
@@ -79,15 +82,23 @@ meet_inet(int fd, struct peer *peer)
 		struct cmsghdr align;
 		char bytes[256];
 	} buf;
-	socklen_t len = sizeof(buf);
+	socklen_t len;
 	struct msghdr msg = {.msg_control = &buf};
-	const struct in_pktinfo *info;
+	const struct in_pktinfo *info = NULL;
+	int yes = 1;
 
 	peer->door = DOOR_NETWORK;
-	if (getsockopt(fd, IPPROTO_IP, IP_PKTOPTIONS, &buf, &len) == -1)
-		return (false);
-	msg.msg_controllen = len;
-	if ((info = door_pktinfo(&msg)) == NULL)
+	for (int attempt = 0; attempt < 2 && info == NULL; attempt++) {
+		if (attempt > 0)
+			setsockopt(
+			    fd, IPPROTO_IP, IP_PKTINFO, &yes, sizeof(yes));
+		len = sizeof(buf);
+		if (getsockopt(fd, IPPROTO_IP, IP_PKTOPTIONS, &buf, &len) == -1)
+			return (false);
+		msg.msg_controllen = len;
+		info = door_pktinfo(&msg);
+	}
+	if (info == NULL)
 		return (false);
 	peer->door = door_of(info->ipi_addr, info->ipi_ifindex);
 	return (door_is_lo(info->ipi_ifindex));

@@ -184,7 +184,7 @@ listen_unix(const struct sockaddr_un *addr, socklen_t len)
 
 	if (fd == -1)
 		return (-1);
-	guard_listener(fd);
+	guard_listener(fd, true);
 	mask = umask(0111); /* everybody may connect: mode 0666 */
 	error = bind(fd, (const struct sockaddr *)addr, len) == -1 ||
 			listen(fd, BACKLOG) == -1
@@ -275,7 +275,9 @@ recognise(int fd, in_port_t port, enum door_kind *kind)
 	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == -1 ||
 	    getsockname(fd, (struct sockaddr *)&addr, &addr_len) == -1)
 		return ("it is no socket");
-	if (type == SOCK_STREAM ? !listening : type != SOCK_DGRAM)
+	if (type != SOCK_STREAM && type != SOCK_DGRAM)
+		return ("its type is not served");
+	if (type == SOCK_STREAM && !listening)
 		return ("it does not listen");
 	*kind = type == SOCK_DGRAM ? DOOR_DATAGRAM : DOOR_STREAM;
 	if (addr.ss_family == AF_UNIX && type == SOCK_STREAM) {
@@ -297,7 +299,7 @@ adopt(struct doors *doors, int fd, enum door_kind kind)
 		log_fatal("cannot set socket option: %s", strerror(errno));
 	switch (kind) {
 	case DOOR_UNIX:
-		guard_listener(fd);
+		guard_listener(fd, false);
 		break;
 	case DOOR_STREAM:
 		set(fd, IPPROTO_IP, IP_PKTINFO, 1);
@@ -358,8 +360,9 @@ doors_open(const struct door_plan *plan, int inherited, struct doors *doors)
 	tcp = have(doors, DOOR_STREAM);
 	udp = have(doors, DOOR_DATAGRAM);
 	if ((tcp || udp) && !plan->anywhere)
-		log_warning("init has opened sockets, so that -i and -l do "
-			    "nothing: tell init which addresses to listen on");
+		log_warning("init has opened sockets, and -i and -l do nothing "
+			    "for those: tell init which addresses to listen "
+			    "on");
 
 	if (plan->anywhere) {
 		addrs[count++] = any;

@@ -38,7 +38,7 @@ struct doors {
 /*
  * Take over the `inherited` sockets that init has opened, from descriptor
  * DAEMON_INHERITED on, and open what is planned and not among them: TCP, UDP,
- * and the local door, this one only with port 111.  Fatal when a port is taken
+ * and, with port 111, the local door.  Fatal when a port is taken
  * or a living mapper answers at the local door; a local door that cannot be
  * made is a warning, as is a socket of init's that is not a door.  No socket
  * of ours can be shared.

@@ -6,7 +6,6 @@
 #include "guard.h"
 
 #include <signal.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -27,12 +26,13 @@ on_alarm(int sig)
 }
 
 void
-guard_listener(int fd)
+guard_listener(int fd, bool fresh)
 {
 	const struct sigaction alarm = {.sa_handler = on_alarm};
 	int no = 0;
 
-	if (setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no)) == 0)
+	if (setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no)) == 0 &&
+	    fresh)
 		return;
 	needed = sigaction(SIGALRM, &alarm, NULL) == 0;
 }

@@ -2,6 +2,8 @@
 #ifndef GUARD_H
 #define GUARD_H
 
+#include <stdbool.h>
+
 #include "pmap.h"
 
 /*
@@ -11,8 +13,11 @@
  * refuse descriptors.  On others an alarm ends the wait.
  */
 
-/* Refuse descriptors at this listening socket, or see to the alarm. */
-void guard_listener(int fd);
+/*
+ * Refuse descriptors at this listening socket, or see to the alarm: also when
+ * it is not `fresh`, as callers that are there already can have sent some.
+ */
+void guard_listener(int fd, bool fresh);
 
 /* Around recv() and close() of a connection of that peer. */
 void guard_begin(const struct peer *);

@@ -297,6 +297,12 @@ class Portmap:
             .rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def switches(self):
+        """How often it has gone to sleep."""
+        status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status,
+                             re.M).group(1))
+
     def rests(self):
         """Idle means idle: it uses no CPU, once it has done what there was."""
         def still():

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What init and portmap tell each other: readiness, sockets, scripts."""
 import contextlib
+import json
 import os
 import re
 import signal
 import socket
+import time
 
 import pytest
 
 import rpc
-from lab import PORTMAP
+from lab import NOBODY, PORTMAP, until
 from rpc import TCP, UDP
 
 PROG = 300800
@@ -64,18 +66,39 @@ def test_a_manager_that_is_not_there(host, start):
                       ("/" + "x" * 200, "no socket"), ("@", "no socket")):
         daemon = start(host, under=["env", f"NOTIFY_SOCKET={name}"])
         daemon.expect_line(f"NOTIFY_SOCKET={name}.*{why}.*not told")
+        # and that was that
+        switches = daemon.switches()
+        time.sleep(1.2)
+        assert daemon.switches() == switches
         daemon.stop()
 
 
-def test_a_manager_that_does_not_read(host, start):
-    manager = Manager(host, "@notify")
-    daemon = start(host, under=manager.under())
+def fill_queue(host):
+    """So many that the service manager takes no more."""
+    count = 0
     with host.net(), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
         s.connect("\0notify")
         s.setblocking(False)
         with contextlib.suppress(BlockingIOError):
             while True:
                 s.send(b"x")
+                count += 1
+    return count
+
+
+def test_a_manager_that_is_late(host, start):
+    manager = Manager(host, "@notify")
+    count = fill_queue(host)
+    start(host, under=manager.under())
+    for _ in range(count):
+        assert manager.hear() == "x"
+    assert manager.hear() == "READY=1\nSTATUS=2 entries\n"
+
+
+def test_a_manager_that_does_not_read(host, start):
+    manager = Manager(host, "@notify")
+    daemon = start(host, under=manager.under())
+    fill_queue(host)
     with host.local() as c:
         for i in range(10):
             assert c.set(PROG + i, 1, UDP, 5000) == 1
@@ -93,6 +116,10 @@ for i, spec in enumerate(sys.argv[1:n]):
     if what == "unix":
         s = socket.socket(socket.AF_UNIX)
         s.bind(addr.replace("@", chr(0)))
+    elif what == "seqpacket":
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        s.bind(addr)
+        s.listen()
     elif what == "file":
         s = open(addr)
     else:
@@ -108,6 +135,15 @@ for i, spec in enumerate(sys.argv[1:n]):
 for i in range(n - 1):
     os.dup2(50 + i, 3 + i)
     os.close(50 + i)
+early = os.environ.pop("EARLY", None)
+if early:
+    r, w = os.pipe()
+    if os.fork() == 0:
+        exec(early)
+        os._exit(0)
+    os.read(r, 1)
+    os.close(r)
+    os.close(w)
 os.environ.update(LISTEN_FDS=str(n - 1), LISTEN_PID=str(os.getpid()))
 os.execv(sys.argv[n + 1], sys.argv[n + 1:])
 """
@@ -115,8 +151,11 @@ TCP111, UDP111 = "tcp,0.0.0.0,111", "udp,0.0.0.0,111"
 PATH, ABSTRACT = f"unix,{SOCK},", f"unix,@{SOCK},"
 
 
-def under(*specs):
-    return ["/usr/bin/python3", "-c", LAUNCHER, *specs, "--"]
+def under(*specs, early=None):
+    """`early` is what a client does before portmap is there; it writes to w
+    when portmap may come."""
+    return [*(["env", f"EARLY={early}"] if early else ()),
+            "/usr/bin/python3", "-c", LAUNCHER, *specs, "--"]
 
 
 @pytest.mark.parametrize("specs", [
@@ -154,6 +193,89 @@ def test_sockets_that_init_has_opened(neighbours, start, specs):
             s.bind(("0.0.0.0", 111))
 
 
+EARLY = """
+import json
+calls, socks = json.loads('%s'), {}
+for name, family, kind, to in (
+        ("tcp", socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 111)),
+        ("udp", socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 111)),
+        ("get", socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 111)),
+        ("local", socket.AF_UNIX, socket.SOCK_STREAM, "%s")):
+    s = socks[name] = socket.socket(family, kind)
+    s.settimeout(10)
+    s.connect(to)
+    s.send(bytes.fromhex(calls[name]))
+os.write(w, b"x")
+out = {name: s.recv(1000).hex() for name, s in socks.items() if name != "udp"}
+socks["udp"].settimeout(0.2)
+for _ in range(40):
+    try:
+        out["udp"] = socks["udp"].recv(1000).hex()
+        break
+    except TimeoutError:
+        socks["udp"].send(bytes.fromhex(calls["udp"]))
+open("/run/answers.new", "w").write(json.dumps(out))
+os.rename("/run/answers.new", "/run/answers")
+"""
+
+
+def test_who_was_there_before_us(host, start):
+    """The doors of calls that init's sockets have let in are told apart, too:
+    a SET from loopback is none from the network.  By UDP it may be lost, and is
+    then sent again; a refusal would be the end of it."""
+    calls = {"get": rpc.call(rpc.GETPORT, rpc.mapping(rpc.PMAP, 2, UDP, 0),
+                             xid=7)}
+    calls |= {name: rpc.call(rpc.SET, rpc.mapping(PROG + i, 1, UDP, 5000), xid=7)
+             for i, name in enumerate(("tcp", "udp", "local"))}
+    for name in ("tcp", "local"):
+        calls[name] = rpc.record(calls[name])
+    start(host, under=under(TCP111, UDP111, PATH, early=EARLY % (
+        json.dumps({k: v.hex() for k, v in calls.items()}), SOCK)))
+    answers = host.path("/run/answers")
+    until(answers.exists)
+    said = json.loads(answers.read_text())
+    granted = rpc.words(7, 1, 0, 0, 0, 0, 1).hex()
+    assert said == {"get": rpc.words(7, 1, 0, 0, 0, 0, 111).hex(),
+                    "udp": granted, "tcp": rpc.words(0x8000001c).hex() + granted,
+                    "local": rpc.words(0x8000001c).hex() + granted}
+
+
+def test_descriptors_from_before_us(host, start):
+    """They linger, and the kernel was not asked to refuse them in time."""
+    early = """
+os.chmod("%s", 0o666)
+os.setgroups([])
+os.setresuid(%d, %d, %d)
+import struct
+l = socket.socket()
+l.bind(("127.0.0.1", 0))
+l.listen(1)
+a = socket.socket()
+a.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 9))
+a.connect(l.getsockname())
+b, _ = l.accept()
+a.setblocking(False)
+try:
+    while True:
+        a.send(b"x" * 65536)
+except BlockingIOError:
+    pass
+u = socket.socket(socket.AF_UNIX)
+u.connect("%s")
+fd = a.detach()
+socket.send_fds(u, [b"x"], [fd])
+os.close(fd)
+os.write(w, b"x")
+l.accept()
+""" % (SOCK, NOBODY, NOBODY, NOBODY, SOCK)
+    start(host, under=under(PATH, early=early))
+    began = time.monotonic()
+    for _ in range(20):
+        with host.udp() as c:
+            c.null()
+    assert time.monotonic() - began < 2
+
+
 def test_only_the_addresses_that_init_has_chosen(neighbours, start):
     a, b = neighbours
     start(a, under=under("tcp,127.0.0.1,111", "udp,127.0.0.1,111"))
@@ -166,7 +288,7 @@ def test_only_the_addresses_that_init_has_chosen(neighbours, start):
 
 def test_i_and_l_are_up_to_init(host, start):
     daemon = start(host, "-l", under=under(TCP111))
-    daemon.expect_line("init has opened sockets, so that -i and -l do nothing")
+    daemon.expect_line("init has opened sockets, and -i and -l do nothing for")
 
 
 @pytest.mark.parametrize("spec, why", [
@@ -174,6 +296,7 @@ def test_i_and_l_are_up_to_init(host, start):
     ("udp6,::,111", "IPv6 is not served"),
     ("tcp,0.0.0.0,112", "it is at another port"),
     ("deaf,0.0.0.0,111", "it does not listen"),
+    ("seqpacket,/run/x,", "its type is not served"),
     ("file,/etc/passwd,", "it is no socket")])
 def test_a_socket_of_init_that_is_no_door(host, start, spec, why):
     daemon = start(host, under=under(UDP111, spec, PATH))
