@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <syslog.h>
 #include <time.h>
@@ -81,16 +82,33 @@ to_syslog(int level, const char *line)
 	}
 }
 
+/* Does systemd listen to stderr?  It names it in JOURNAL_STREAM. */
+static bool
+is_journal(void)
+{
+	const char *name = getenv("JOURNAL_STREAM");
+	struct stat st;
+	char own[64];
+
+	if (name == NULL || fstat(STDERR_FILENO, &st) == -1)
+		return (false);
+	snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)st.st_dev,
+	    (uintmax_t)st.st_ino);
+	return (strcmp(name, own) == 0);
+}
+
 static void
-to_stderr(const char *line)
+to_stderr(int level, const char *line)
 {
 	struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
 	char msg[LINE_SIZE + 16];
-	int n;
+	int n = 0;
 
 	if (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT))
 		return;
-	n = snprintf(msg, sizeof(msg), "portmap: %s\n", line);
+	if (is_journal()) /* it takes a level: sd-daemon(3) */
+		n = snprintf(msg, sizeof(msg), "<%d>", level);
+	n += snprintf(msg + n, sizeof(msg) - (size_t)n, "portmap: %s\n", line);
 	if (write(STDERR_FILENO, msg, (size_t)n) == -1)
 		return; /* there is nobody to tell */
 }
@@ -112,7 +130,7 @@ vemit(int level, const char *fmt, va_list ap)
 	vsnprintf(line, sizeof(line), fmt, ap);
 	clean(line);
 	if (logger.to_stderr)
-		to_stderr(line);
+		to_stderr(level, line);
 	if (logger.to_syslog)
 		to_syslog(level, line);
 }
@@ -158,8 +176,10 @@ log_tick(int64_t now)
 void
 log_open(bool foreground)
 {
-	tzset(); /* reads its file now, while it surely can */
 	logger.to_syslog = !foreground;
+	if (foreground)
+		return;
+	tzset(); /* reads its file now, while it surely can */
 	logger.syslog_fd = connect_syslog();
 }
 

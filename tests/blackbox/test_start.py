@@ -596,6 +596,21 @@ def test_verbose(host, start, option):
                        "why=not_a_call")
 
 
+@pytest.mark.parametrize("of_stderr", [True, False])
+def test_levels_for_the_journal(host, of_stderr):
+    """Only when it is systemd's journal that stderr goes to."""
+    name = "$(stat -L -c %d:%i /proc/self/fd/2)" if of_stderr else "1:2"
+    script = (f'export JOURNAL_STREAM={name}; '
+              f'timeout -s INT 0.5 "$@"; "$@" -i 1')
+    code, out = host.run(["sh", "-c", script, "sh", PORTMAP, "-f"],
+                         check=False)
+    lines = out.splitlines()
+    assert code == 1 and len(lines) == 3, out
+    for line, level, text in zip(lines, (6, 6, 3), ("ready", "stopped", "-i 1")):
+        prefix = f"<{level}>" if of_stderr else ""
+        assert line.startswith(f"{prefix}portmap: {text}"), out
+
+
 @pytest.mark.plain
 def test_nothing_but_libtirpc(host):
     def libraries(path):
