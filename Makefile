@@ -24,7 +24,8 @@ endif
 PM_CPPFLAGS := -D_GNU_SOURCE -Isrc -DVERSION='"$(VERSION)"' \
     -DRPCUSER='"$(RPCUSER)"' \
     $(patsubst -I%,-isystem %,$(shell $(PKGCONF) --cflags libtirpc))
-PM_CFLAGS := -std=c11 -MMD -MP -fPIE -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Wshadow -Wvla -Wundef \
+PM_CFLAGS := -std=c11 -MMD -MP -fPIE -ffile-prefix-map=$(CURDIR)=. \
+    -Wall -Wextra -Wshadow -Wvla -Wundef \
     -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual \
     -Wwrite-strings -Wformat=2
 LIBS := $(shell $(PKGCONF) --libs libtirpc)
@@ -33,7 +34,8 @@ COMPILE = $(CC) $(PM_CPPFLAGS) $(PM_CFLAGS) $(HARDEN) $(CPPFLAGS) $(CFLAGS)
 LINK = $(CC) -pie $(HARDEN_LD) $(CFLAGS) $(LDFLAGS)
 
 PROGRAMS := portmap pmap_dump pmap_set
-MODULES := $(filter-out client $(PROGRAMS),$(patsubst src/%.c,%,$(wildcard src/*.c)))
+MODULES := $(filter-out client $(PROGRAMS), \
+    $(patsubst src/%.c,%,$(wildcard src/*.c)))
 OBJS := $(MODULES:%=$(BUILD)/%.o)
 MAN8 := $(PROGRAMS:%=%.8)
 
@@ -51,7 +53,8 @@ $(BUILD)/%.o: src/%.c Makefile
 
 # Tests.  tests/README says how to run a part of them.
 
-UNITS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+UNITS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%, \
+    $(wildcard tests/unit/test_*.c))
 # calls that the unit tests make fail: tests/unit/wrap.h
 WRAPPED := malloc calloc realloc setgroups setresgid setresuid prctl syscall \
     recv sendto socket write getifaddrs
@@ -65,7 +68,8 @@ $(BUILD)/unit/%.o: tests/unit/%.c Makefile
 $(BUILD)/unit/test_%: $(BUILD)/unit/test_%.o $(BUILD)/unit/wrap.o $(OBJS)
 	$(LINK) $(WRAPPED:%=-Wl,--wrap=%) -o $@ $^ -lcmocka $(LIBS)
 
-.SECONDARY: $(UNITS:%=%.o) $(PROGRAMS:%=$(BUILD)/%.o) $(BUILD)/unit/wrap.o $(BUILD)/client.o
+.SECONDARY: $(UNITS:%=%.o) $(PROGRAMS:%=$(BUILD)/%.o) \
+    $(BUILD)/unit/wrap.o $(BUILD)/client.o
 
 $(PEERS)/%: tests/peers/%.c
 	@mkdir -p $(@D)

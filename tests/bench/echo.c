@@ -96,6 +96,7 @@ main(int argc, char *argv[])
 	    local = local_listener(), top = local;
 	fd_set all, ready;
 
+	memset(bytes, 'e', size); /* not the page of zeros that all share */
 	FD_ZERO(&all);
 	FD_SET(udp, &all);
 	FD_SET(tcp, &all);

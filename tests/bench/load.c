@@ -190,6 +190,24 @@ word_of(const uint8_t *bytes, size_t i)
 	return (ntohl(word));
 }
 
+/* A DUMP has all mappings that fill made, in their order, and no other's. */
+static void
+check_list(const uint8_t *bytes, size_t len)
+{
+	size_t at = 6, end = len / 4;
+	uint32_t n = 0;
+
+	for (; at + 5 < end && word_of(bytes, at) == 1; at += 5) {
+		if (word_of(bytes, at + 1) != BASE_PROG + n)
+			continue;
+		if (word_of(bytes, at + 4) != BASE_PORT + n % PORTS)
+			fail("a DUMP with a wrong port");
+		n++;
+	}
+	if (n != number || at + 1 != end || word_of(bytes, at) != 0)
+		fail("a DUMP of %u mappings of ours", n);
+}
+
 /* Is it the answer to that request, whole and right? */
 static void
 check(const struct request *r, const uint8_t *bytes, size_t len)
@@ -221,9 +239,7 @@ check(const struct request *r, const uint8_t *bytes, size_t len)
 			fail("a change was refused");
 		break;
 	case CALL_DUMP:
-		if (len < 28 + 20 * (size_t)number ||
-		    word_of(bytes, len / 4 - 1) != 0)
-			fail("a DUMP of %zu bytes only", len);
+		check_list(bytes, len);
 		break;
 	default:
 		break;
@@ -316,7 +332,10 @@ receive_record(int fd, const struct request *r)
 	uint32_t mark = 0;
 
 	if (kind == CALL_ECHO && number != echoed) {
-		need(fd, echoed); /* of a size, and nothing else */
+		need(fd, echoed);
+		for (size_t i = number + 4; i < echoed; i++)
+			if (in.bytes[in.at + i] != 'e')
+				fail("something else than was sent");
 		in.at += echoed;
 		return;
 	}

@@ -70,7 +70,7 @@ def test_wrong_answers_are_noticed(host, start):
         host.run([load, *args])
     for args, says in ((["udp", 64, 8, "get:10"], "a wrong port"),
                        (["tcp", 160, 10, "get:10"], "a wrong port"),
-                       (["connect", 8, 1, "dump:99"], "a DUMP of"),
+                       (["connect", 8, 1, "dump:99"], "a DUMP of 10 "),
                        (["udp", 8, 8, "echo:28"], "no answer"),
                        (["udp", 8, 3, "null"], "a window of 3"),
                        (["smoke", 8, 8, "null"], "no mode"),
