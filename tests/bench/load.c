@@ -505,7 +505,7 @@ run_rate(uint32_t n, uint32_t rate)
 	close(fd);
 }
 
-/* We ask without a pause, and may not ask on the processor of the server. */
+/* We ask without a pause: not where the server is to run. */
 static void
 pin(int cpu)
 {
@@ -532,9 +532,9 @@ run_start(char *const command[])
 	pid_t pid;
 	int fd;
 
+	pin(0);
 	began = now();
 	if ((pid = fork()) == 0) {
-		pin(0);
 		execvp(command[0], command);
 		_exit(127);
 	}
