@@ -58,6 +58,29 @@ def as_uid(uid):
         os.seteuid(0)
 
 
+# A script: fd is a TCP socket that waits when it is closed by its last holder
+# (SO_LINGER), u a connection to the local door to send it by.
+LINGERING = """
+import struct
+l = socket.socket()
+l.bind(("127.0.0.1", 0))
+l.listen(1)
+a = socket.socket()
+a.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 9))
+a.connect(l.getsockname())
+b, _ = l.accept()
+a.setblocking(False)
+try:
+    while True:
+        a.send(b"x" * 65536)
+except BlockingIOError:
+    pass
+u = socket.socket(socket.AF_UNIX)
+u.connect("/run/rpcbind.sock")
+fd = a.detach()
+"""
+
+
 class Host:
     def __init__(self):
         self._holder = subprocess.Popen(

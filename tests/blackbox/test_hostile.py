@@ -8,13 +8,14 @@ import signal
 import socket
 import struct
 import subprocess
+import textwrap
 import threading
 import time
 
 import pytest
 
 import rpc
-from lab import NOBODY, ROOT, SANITIZED, until
+from lab import LINGERING, NOBODY, ROOT, SANITIZED, until
 from rpc import TCP, UDP
 
 PROG = 300500
@@ -340,26 +341,11 @@ def test_few_descriptors(host, start):
 
 
 LINGER = """
-import os, socket, struct, sys
+import os, socket, sys
 for _ in range(30):
     if os.fork():
         continue
-    l = socket.socket()
-    l.bind(("127.0.0.1", 0))
-    l.listen(1)
-    a = socket.socket()
-    a.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 9))
-    a.connect(l.getsockname())
-    b, _ = l.accept()
-    a.setblocking(False)
-    try:
-        while True:
-            a.send(b"x" * 65536)
-    except BlockingIOError:
-        pass
-    u = socket.socket(socket.AF_UNIX)
-    u.connect("/run/rpcbind.sock")
-    fd = a.detach()
+""" + textwrap.indent(LINGERING, "    ") + """
     try:
         socket.send_fds(u, [sys.argv[1].encode()], [fd])
     except PermissionError:

@@ -11,7 +11,7 @@ import time
 import pytest
 
 import rpc
-from lab import NOBODY, PORTMAP, until
+from lab import LINGERING, NOBODY, PORTMAP, until
 from rpc import TCP, UDP
 
 PROG = 300800
@@ -242,32 +242,16 @@ def test_who_was_there_before_us(host, start):
 
 def test_descriptors_from_before_us(host, start):
     """They linger, and the kernel was not asked to refuse them in time."""
-    early = """
-os.chmod("%s", 0o666)
+    early = f"""
+os.chmod("{SOCK}", 0o666)
 os.setgroups([])
-os.setresuid(%d, %d, %d)
-import struct
-l = socket.socket()
-l.bind(("127.0.0.1", 0))
-l.listen(1)
-a = socket.socket()
-a.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 9))
-a.connect(l.getsockname())
-b, _ = l.accept()
-a.setblocking(False)
-try:
-    while True:
-        a.send(b"x" * 65536)
-except BlockingIOError:
-    pass
-u = socket.socket(socket.AF_UNIX)
-u.connect("%s")
-fd = a.detach()
+os.setresuid({NOBODY}, {NOBODY}, {NOBODY})
+""" + LINGERING + """
 socket.send_fds(u, [b"x"], [fd])
 os.close(fd)
 os.write(w, b"x")
 l.accept()
-""" % (SOCK, NOBODY, NOBODY, NOBODY, SOCK)
+"""
     start(host, under=under(PATH, early=early))
     began = time.monotonic()
     for _ in range(20):
