@@ -71,37 +71,45 @@ door_pktinfo(struct msghdr *msg)
 	return (NULL);
 }
 
-/*
- * How a connection came in: IP_PKTOPTIONS has what IP_PKTINFO would say.  One
- * that was there before its listener was told to ask, init's, is told now.
+/* IP_PKTOPTIONS has what IP_PKTINFO would say, if the socket was told to ask.
  */
 static bool
-meet_inet(int fd, struct peer *peer)
+ask_pktinfo(int fd, struct in_pktinfo *info)
 {
 	union {
 		struct cmsghdr align;
 		char bytes[256];
 	} buf;
-	socklen_t len;
+	socklen_t len = sizeof(buf);
 	struct msghdr msg = {.msg_control = &buf};
-	const struct in_pktinfo *info = NULL;
-	int yes = 1;
+	const struct in_pktinfo *found;
+
+	if (getsockopt(fd, IPPROTO_IP, IP_PKTOPTIONS, &buf, &len) == -1)
+		return (false);
+	msg.msg_controllen = len;
+	if ((found = door_pktinfo(&msg)) == NULL)
+		return (false);
+	*info = *found;
+	return (true);
+}
+
+/*
+ * How a connection came in.  One that was there before its listener was told to
+ * ask, init's, is told now.
+ */
+static bool
+meet_inet(int fd, struct peer *peer)
+{
+	const int yes = 1;
+	struct in_pktinfo info;
 
 	peer->door = DOOR_NETWORK;
-	for (int attempt = 0; attempt < 2 && info == NULL; attempt++) {
-		if (attempt > 0)
-			setsockopt(
-			    fd, IPPROTO_IP, IP_PKTINFO, &yes, sizeof(yes));
-		len = sizeof(buf);
-		if (getsockopt(fd, IPPROTO_IP, IP_PKTOPTIONS, &buf, &len) == -1)
-			return (false);
-		msg.msg_controllen = len;
-		info = door_pktinfo(&msg);
-	}
-	if (info == NULL)
+	if (!ask_pktinfo(fd, &info) &&
+	    (setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &yes, sizeof(yes)) == -1 ||
+		!ask_pktinfo(fd, &info)))
 		return (false);
-	peer->door = door_of(info->ipi_addr, info->ipi_ifindex);
-	return (door_is_lo(info->ipi_ifindex));
+	peer->door = door_of(info.ipi_addr, info.ipi_ifindex);
+	return (door_is_lo(info.ipi_ifindex));
 }
 
 bool

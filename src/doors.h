@@ -38,10 +38,10 @@ struct doors {
 /*
  * Take over the `inherited` sockets that init has opened, from descriptor
  * DAEMON_INHERITED on, and open what is planned and not among them: TCP, UDP,
- * and, with port 111, the local door.  Fatal when a port is taken
- * or a living mapper answers at the local door; a local door that cannot be
- * made is a warning, as is a socket of init's that is not a door.  No socket
- * of ours can be shared.
+ * and, with port 111, the local door.  Fatal when a port is taken or a living
+ * mapper answers at the local door; a local door that cannot be made is a
+ * warning, as is a socket of init's that is not a door.  No socket of ours can
+ * be shared.
  */
 void doors_open(const struct door_plan *, int inherited, struct doors *);
 
