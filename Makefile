@@ -146,7 +146,8 @@ mutants: all $(PEERS)/.unpacked $(PEERS)/server $(PEERS)/find
 
 # Side by side with rpcbind and a bare select() loop; README has the table.
 # BENCH='--quick udp' for a part of it, roughly.
-BENCH_CC = @mkdir -p $(@D); $(CC) -D_GNU_SOURCE -std=c11 -Wall -Wextra -O2
+BENCH_CC = @mkdir -p $(@D); \
+    $(CC) -D_GNU_SOURCE -Isrc -std=c11 -Wall -Wextra -O2
 build/bench/%: tests/bench/%.c
 	$(BENCH_CC) -o $@ $<
 build/bench/echo-tirpc: tests/bench/echo.c

@@ -29,35 +29,15 @@ enum {
 static char bytes[1 << 20];
 
 static int
-listener(int type)
+listener(int type, const struct sockaddr *at, socklen_t len)
 {
-	const struct sockaddr_in any = {
-	    .sin_family = AF_INET, .sin_port = htons(111)};
-	int fd = socket(AF_INET, type, 0), one = 1;
+	int fd = socket(at->sa_family, type, 0), one = 1;
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (type == SOCK_STREAM)
+	if (type == SOCK_STREAM && at->sa_family == AF_INET)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (fd == -1 ||
-	    bind(fd, (const struct sockaddr *)&any, sizeof(any)) == -1 ||
+	if (fd == -1 || bind(fd, at, len) == -1 ||
 	    (type == SOCK_STREAM && listen(fd, 128) == -1)) {
-		perror("echo");
-		exit(1);
-	}
-	return (fd);
-}
-
-static int
-local_listener(void)
-{
-	const struct sockaddr_un at = {
-	    .sun_family = AF_UNIX, .sun_path = "/run/rpcbind.sock"};
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-
-	unlink(at.sun_path);
-	if (fd == -1 ||
-	    bind(fd, (const struct sockaddr *)&at, sizeof(at)) == -1 ||
-	    listen(fd, 128) == -1) {
 		perror("echo");
 		exit(1);
 	}
@@ -90,12 +70,19 @@ echo_ring(int fd)
 int
 main(int argc, char *argv[])
 {
+	const struct sockaddr_in any = {
+	    .sin_family = AF_INET, .sin_port = htons(111)};
+	const struct sockaddr_un door = {
+	    .sun_family = AF_UNIX, .sun_path = "/run/rpcbind.sock"};
 	bool ring = argc > 1 && strcmp(argv[1], "ring") == 0;
 	size_t size = argc > 1 ? strtoul(argv[1], NULL, 10) : 0;
-	int udp = listener(SOCK_DGRAM), tcp = listener(SOCK_STREAM),
-	    local = local_listener(), top = local;
+	int udp, tcp, local, top;
 	fd_set all, ready;
 
+	unlink(door.sun_path);
+	udp = listener(SOCK_DGRAM, (const void *)&any, sizeof(any));
+	tcp = listener(SOCK_STREAM, (const void *)&any, sizeof(any));
+	top = local = listener(SOCK_STREAM, (const void *)&door, sizeof(door));
 	memset(bytes, 'e', size); /* not the page of zeros that all share */
 	FD_ZERO(&all);
 	FD_SET(udp, &all);

@@ -37,6 +37,8 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include "word.h"
+
 enum {
 	PMAP_PROG = 100000,
 	PORT = 111,
@@ -96,8 +98,7 @@ now(void)
 static void
 put(struct request *r, uint32_t word)
 {
-	word = htonl(word);
-	memcpy(r->bytes + r->len, &word, 4);
+	word_put(r->bytes + r->len, word);
 	r->len += 4;
 }
 
@@ -174,20 +175,8 @@ make(struct request *r, uint32_t i, size_t mark)
 		if (kind == CALL_FILL)
 			put_change(r, i);
 	}
-	if (mark > 0) {
-		uint32_t word = htonl(0x80000000u | (uint32_t)(r->len - mark));
-
-		memcpy(r->bytes, &word, 4);
-	}
-}
-
-static uint32_t
-word_of(const uint8_t *bytes, size_t i)
-{
-	uint32_t word;
-
-	memcpy(&word, bytes + 4 * i, 4);
-	return (ntohl(word));
+	if (mark > 0)
+		word_put(r->bytes, 0x80000000u | (uint32_t)(r->len - mark));
 }
 
 /* A DUMP has all mappings that fill made, in their order, and no other's. */
@@ -197,14 +186,14 @@ check_list(const uint8_t *bytes, size_t len)
 	size_t at = 6, end = len / 4;
 	uint32_t n = 0;
 
-	for (; at + 5 < end && word_of(bytes, at) == 1; at += 5) {
-		if (word_of(bytes, at + 1) != BASE_PROG + n)
+	for (; at + 5 < end && word_at(bytes + 4 * at) == 1; at += 5) {
+		if (word_at(bytes + 4 * (at + 1)) != BASE_PROG + n)
 			continue;
-		if (word_of(bytes, at + 4) != BASE_PORT + n % PORTS)
+		if (word_at(bytes + 4 * (at + 4)) != BASE_PORT + n % PORTS)
 			fail("a DUMP with a wrong port");
 		n++;
 	}
-	if (n != number || at + 1 != end || word_of(bytes, at) != 0)
+	if (n != number || at + 1 != end || word_at(bytes + 4 * at) != 0)
 		fail("a DUMP of %u mappings of ours", n);
 }
 
@@ -217,25 +206,25 @@ check(const struct request *r, const uint8_t *bytes, size_t len)
 			fail("%zu bytes came back, not %zu", len, echoed);
 		return;
 	}
-	if (len < 24 || word_of(bytes, 0) != r->xid || word_of(bytes, 1) != 1)
+	if (len < 24 || word_at(bytes) != r->xid || word_at(bytes + 4) != 1)
 		fail("no answer to call %u", r->xid);
 	for (size_t i = 2; i < 6; i++)
-		if (word_of(bytes, i) != 0)
+		if (word_at(bytes + 4 * i) != 0)
 			fail("call %u did not succeed", r->xid);
 	switch (kind) {
 	case CALL_GET:
 		if (len != 28 ||
-		    word_of(bytes, 6) != BASE_PORT + number % PORTS)
+		    word_at(bytes + 24) != BASE_PORT + number % PORTS)
 			fail("a wrong port");
 		break;
 	case CALL_MISS:
-		if (len != 28 || word_of(bytes, 6) != 0)
+		if (len != 28 || word_at(bytes + 24) != 0)
 			fail("a port for what is not registered");
 		break;
 	case CALL_CHANGE:
 	case CALL_CHANGE2:
 	case CALL_FILL:
-		if (len != 28 || word_of(bytes, 6) != 1)
+		if (len != 28 || word_at(bytes + 24) != 1)
 			fail("a change was refused");
 		break;
 	case CALL_DUMP:
@@ -247,11 +236,24 @@ check(const struct request *r, const uint8_t *bytes, size_t len)
 }
 
 static void
-patience(int fd)
+patience(int fd, suseconds_t us)
 {
-	struct timeval tv = {5, 0};
+	struct timeval tv = {us / 1000000, us % 1000000};
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+}
+
+static int
+dial_to(int type, const struct sockaddr *to, socklen_t len)
+{
+	int fd = socket(to->sa_family, type, 0);
+
+	if (fd == -1 ||
+	    (kind == CALL_CHANGE2 && bindresvport(fd, NULL) == -1) ||
+	    connect(fd, to, len) == -1)
+		fail("cannot connect: %s", strerror(errno));
+	patience(fd, 5000000);
+	return (fd);
 }
 
 static int
@@ -260,17 +262,13 @@ dial(int type)
 	const struct sockaddr_in to = {.sin_family = AF_INET,
 	    .sin_port = htons(PORT),
 	    .sin_addr = {htonl(INADDR_LOOPBACK)}};
-	int fd = socket(AF_INET, type, 0), one = 1, room = 4 << 20;
+	int fd = dial_to(type, (const void *)&to, sizeof(to));
+	int one = 1, room = 4 << 20;
 
-	if (fd == -1 ||
-	    (kind == CALL_CHANGE2 && bindresvport(fd, NULL) == -1) ||
-	    connect(fd, (const struct sockaddr *)&to, sizeof(to)) == -1)
-		fail("cannot connect: %s", strerror(errno));
 	if (type == SOCK_STREAM)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	else
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
-	patience(fd);
 	return (fd);
 }
 
@@ -279,13 +277,8 @@ dial_local(void)
 {
 	const struct sockaddr_un to = {
 	    .sun_family = AF_UNIX, .sun_path = "/run/rpcbind.sock"};
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
-	if (fd == -1 ||
-	    connect(fd, (const struct sockaddr *)&to, sizeof(to)) == -1)
-		fail("cannot connect: %s", strerror(errno));
-	patience(fd);
-	return (fd);
+	return (dial_to(SOCK_STREAM, (const void *)&to, sizeof(to)));
 }
 
 static void
@@ -341,7 +334,7 @@ receive_record(int fd, const struct request *r)
 	}
 	while (!(mark & 0x80000000u)) {
 		need(fd, 4);
-		mark = word_of(in.bytes + in.at, 0);
+		mark = word_at(in.bytes + in.at);
 		in.at += 4;
 		part = mark & 0x7fffffff;
 		if (len + part > sizeof(record))
@@ -521,10 +514,6 @@ pin(int cpu)
 static void
 run_start(char *const command[])
 {
-	const struct sockaddr_in to = {.sin_family = AF_INET,
-	    .sin_port = htons(PORT),
-	    .sin_addr = {htonl(INADDR_LOOPBACK)}};
-	struct timeval tv = {0, 20000};
 	uint8_t bytes[2048];
 	struct request r;
 	double began, took;
@@ -539,10 +528,8 @@ run_start(char *const command[])
 		_exit(127);
 	}
 	pin(1);
-	if ((fd = socket(AF_INET, SOCK_DGRAM, 0)) == -1 ||
-	    connect(fd, (const struct sockaddr *)&to, sizeof(to)) == -1)
-		fail("cannot connect: %s", strerror(errno));
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	fd = dial(SOCK_DGRAM);
+	patience(fd, 20000);
 	make(&r, 0, 0); /* one call, sent again: any answer to it will do */
 	while (len == -1 && now() - began < 10) {
 		/* nobody listens there yet: the kernel says so at once */

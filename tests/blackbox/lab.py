@@ -58,6 +58,28 @@ def as_uid(uid):
         os.seteuid(0)
 
 
+def make(tree, *args):
+    # not with the variables of the make that runs these tests
+    env = {k: v for k, v in os.environ.items() if "MAKE" not in k}
+    done = subprocess.run(["make", "-s", "-C", tree, *args], text=True, env=env,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def copy_tree(to):
+    shutil.copytree(ROOT, to, ignore=lambda d, names: [
+        n for n in names if n.startswith("build") or n == ".git"])
+    return to
+
+
+def status(pid):
+    """What the kernel says about a process, by name: proc(5)."""
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return dict(line.split(":\t", 1) for line in text.splitlines()
+                if ":\t" in line)
+
+
 # A script: fd is a TCP socket that waits when it is closed by its last holder
 # (SO_LINGER), u a connection to the local door to send it by.
 LINGERING = """
@@ -173,6 +195,17 @@ class Host:
     def sysctl(self, name, value):
         self.run(["sh", "-c",
                   f"echo {value} > /proc/sys/{name.replace('.', '/')}"])
+
+    def own_etc(self):
+        """An /etc that can be changed, and is no other host's."""
+        self.run(["sh", "-c", "[ -e /run/etc ] || "
+                  "{ cp -a /etc /run/etc; mount --bind /run/etc /etc; }"])
+
+    def prepare_rpcbind(self):
+        """Its package would have made its user."""
+        self.own_etc()
+        self.run(["sh", "-c", "grep -q ^_rpc: /etc/passwd || "
+                  "echo _rpc:x:107:65534::/run:/bin/false >> /etc/passwd"])
 
     # the doors, as clients
 
@@ -303,9 +336,7 @@ class Portmap:
     # what the kernel says about it
 
     def status(self):
-        text = pathlib.Path(f"/proc/{self.pid}/status").read_text()
-        return dict(line.split(":\t", 1) for line in text.splitlines()
-                    if ":\t" in line)
+        return status(self.pid)
 
     def rss(self):
         """KiB"""
@@ -322,9 +353,7 @@ class Portmap:
 
     def switches(self):
         """How often it has gone to sleep."""
-        status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
-        return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status,
-                             re.M).group(1))
+        return int(self.status()["voluntary_ctxt_switches"])
 
     def rests(self):
         """Idle means idle: it uses no CPU, once it has done what there was."""

@@ -2,13 +2,11 @@
 """The benchmark says what is true: who is slower is reported as slower, and
 a wrong answer is no answer."""
 import json
-import os
-import shutil
 import subprocess
 
 import pytest
 
-from lab import PORTMAP, ROOT
+from lab import PORTMAP, ROOT, copy_tree, make
 
 pytestmark = pytest.mark.plain
 BENCH = ROOT / "tests/bench/bench"
@@ -24,15 +22,12 @@ def bench(tmp_path, portmap, *parts):
 
 def changed(tmp_path, file, old, new):
     """A portmap that was built from a source with this change."""
-    tree = tmp_path / "portmap"
-    shutil.copytree(ROOT, tree, ignore=lambda d, names: [
-        n for n in names if n.startswith("build") or n == ".git"])
+    tree = copy_tree(tmp_path / "portmap")
     source = tree / "src" / file
     text = source.read_text()
     assert text.count(old) == 1
     source.write_text(text.replace(old, new))
-    env = {k: v for k, v in os.environ.items() if "MAKE" not in k}
-    subprocess.run(["make", "-s", "-C", tree, "all"], check=True, env=env)
+    make(tree, "all")
     return tree / "build/portmap"
 
 

@@ -2,14 +2,13 @@
 """make install and uninstall, and what they install."""
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
 
 import pytest
 
-from lab import ROOT, until
+from lab import ROOT, copy_tree, make, until
 from rpc import UDP
 
 pytestmark = pytest.mark.plain
@@ -18,21 +17,6 @@ FLAGS = {"CFLAGS": "-g -O2 -fstack-protector-strong -Wformat "
                    "-Werror=format-security",
          "CPPFLAGS": "-Wdate-time -D_FORTIFY_SOURCE=2",
          "LDFLAGS": "-Wl,-z,relro -Wl,-z,now"}  # dpkg-buildflags'
-
-
-def make(tree, *args):
-    # not with the variables of the make that runs these tests
-    env = {k: v for k, v in os.environ.items() if "MAKE" not in k}
-    done = subprocess.run(["make", "-s", "-C", tree, *args], text=True, env=env,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert done.returncode == 0, done.stdout
-    return done.stdout
-
-
-def copy_tree(to):
-    shutil.copytree(ROOT, to, ignore=lambda d, names: [
-        n for n in names if n.startswith("build") or n == ".git"])
-    return to
 
 
 @pytest.fixture(scope="module")

@@ -653,11 +653,7 @@ def test_pmap_set_u(host, daemon):
 
 @contextlib.contextmanager
 def rpcbind(host):
-    # its package would have made its user
-    host.run(["sh", "-c", "[ -e /run/etc ] || "
-              "{ cp -a /etc /run/etc; mount --bind /run/etc /etc; }; "
-              "grep -q ^_rpc: /etc/passwd || "
-              "echo _rpc:x:107:65534::/run:/bin/false >> /etc/passwd"])
+    host.prepare_rpcbind()
     with host.popen(["rpcbind", "-f"], stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL) as p:
         try:
