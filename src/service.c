@@ -226,8 +226,10 @@ dispatch(struct svc_req *request, SVCXPRT *xprt)
 }
 
 /*
- * Version 3 at the local door, RFC 1833 section 2: what libtirpc's
- * pmap_set(), svc_reg() and their like send.
+ * Versions 3 and 4 on the local socket, RFC 1833 section 2: NULL, SET and
+ * UNSET, which are the same in both.  libtirpc's pmap_set() and svc_reg() send
+ * version 3; Linux registers IPv6 listeners of nfsd and lockd by version 4
+ * (net/sunrpc/rpcb_clnt.c), and creates none of them if that is refused.
  */
 
 static bool
@@ -304,10 +306,12 @@ service_start(
 {
 	table = t;
 	options = *o;
-	return (svc_reg(xprt, PMAPPROG, PMAPVERS, dispatch, NULL) &&
-			svc_reg(xprt, PMAPPROG, RPCBVERS, dispatch_rpcb, NULL)
-		    ? 0
-		    : -1);
+	return (
+	    svc_reg(xprt, PMAPPROG, PMAPVERS, dispatch, NULL) &&
+		    svc_reg(xprt, PMAPPROG, RPCBVERS, dispatch_rpcb, NULL) &&
+		    svc_reg(xprt, PMAPPROG, RPCBVERS4, dispatch_rpcb, NULL)
+		? 0
+		: -1);
 }
 
 /*

@@ -8,8 +8,8 @@
 #include "table.h"
 
 /*
- * The port mapper's program (RFC 1833 section 3) and the three procedures of
- * version 3 that libtirpc's servers register by, at the local door only.
+ * The port mapper's program (RFC 1833 section 3), and on the local socket the
+ * three procedures of versions 3 and 4 by which servers register (section 2).
  */
 
 /* The port that we are at, and whose CALLITs are served. */

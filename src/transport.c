@@ -71,15 +71,17 @@ answer_rpc_mismatch(struct transport *t)
 }
 
 /*
- * Is this a version of ours?  Version 3 is there for registrations at the
- * local door and nowhere else; to all others even libtirpc's own mismatch
- * would speak of it, and `rpcinfo` then does not try version 2.
+ * Return true if libtirpc may dispatch this program and version.  Versions 3
+ * and 4 exist for registrations on the local socket only: libtirpc's own
+ * PROG_MISMATCH would name them as served, and `rpcinfo` then does not fall
+ * back to version 2.
  */
 static bool
 is_served(const struct call *call, const struct call_body *body)
 {
 	return (body->cb_prog != PMAPPROG || body->cb_vers == PMAPVERS ||
-		(body->cb_vers == RPCBVERS && call->peer.door == DOOR_LOCAL));
+		((body->cb_vers == RPCBVERS || body->cb_vers == RPCBVERS4) &&
+		    call->peer.door == DOOR_LOCAL));
 }
 
 /* May libtirpc see this credential?  Else the reason why not. */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The local door: the three procedures of version 3 that libtirpc sends."""
+"""The local socket: NULL, SET and UNSET of versions 3 and 4, which libtirpc and
+the kernel send."""
 import os
 import socket
 import stat
@@ -20,8 +21,63 @@ def client(host, daemon):
         yield c
 
 
-def test_null(client):
-    client.null(vers=3)
+MISMATCH = (1, 0, 0, 0, rpc.PROG_MISMATCH, 2, 2)
+PMAP_PROCS = {rpc.NULL: b"", rpc.DUMP: b"",
+              **dict.fromkeys((rpc.SET, rpc.UNSET, rpc.GETPORT),
+                              rpc.mapping(PROG, 1, UDP, 5001)),
+              rpc.CALLIT: rpc.words(PROG, 1, 0, 0)}
+
+
+@pytest.mark.parametrize("vers", [3, 4])
+@pytest.mark.parametrize("proc", range(13))
+def test_every_procedure_by_the_byte(client, vers, proc):
+    """NULL, SET and UNSET are served; every other procedure is as good as a
+    version that is not."""
+    served = {rpc.NULL: (b"", (1, 0, 0, 0, 0)),
+              rpc.SET: (rpc.rpcb(PROG, 1, "udp", rpc.uaddr(5001)),
+                        (1, 0, 0, 0, 0, 1)),
+              rpc.UNSET: (rpc.rpcb(PROG, 1, "udp", ""), (1, 0, 0, 0, 0, 1))}
+    args, expected = served.get(proc, (rpc.rpcb(PROG, 1, "udp", ""), MISMATCH))
+    reply = client.raw(rpc.call(proc, args, vers=vers, xid=0x01020304))
+    assert reply.raw == rpc.words(0x01020304, *expected)
+    assert client.dump()[2:] == ([(PROG, 1, UDP, 5001)] if proc == rpc.SET
+                                 else [])
+
+
+@pytest.mark.parametrize("vers", [0, 1, 5, 0xffffffff])
+@pytest.mark.parametrize("proc", range(13))
+def test_other_versions_on_the_local_socket(client, vers, proc):
+    reply = client.raw(rpc.call(proc, rpc.rpcb(PROG, 1, "udp", ""), vers=vers,
+                                xid=7))
+    assert reply.raw == rpc.words(7, *MISMATCH)
+
+
+@pytest.mark.parametrize("vers", [3, 4])
+@pytest.mark.parametrize("proc", range(13))
+def test_other_origins_get_version_2_only(neighbours, start, vers, proc):
+    a, b = neighbours
+    start(a)
+    for client in (a.udp(), a.tcp(), a.root_udp(), b.udp("192.168.77.1"),
+                   b.tcp("192.168.77.1")):
+        with client as c:
+            for args in (rpc.rpcb(PROG, 1, "udp", rpc.uaddr(5001)),
+                         PMAP_PROCS.get(proc, b"")):
+                reply = c.raw(rpc.call(proc, args, vers=vers, xid=7))
+                assert reply.raw == rpc.words(7, *MISMATCH)
+    with a.local() as c:
+        assert c.dump() == rpc.OWN
+
+
+@pytest.mark.parametrize("vers", [3, 4])
+def test_what_the_kernel_registers_for_ipv6(client, vers):
+    """nfsd's listener on [::] is registered by version 4, and with nothing
+    else: a refusal costs the server all of IPv6."""
+    for netid in ("tcp6", "udp6"):
+        for proc in (rpc.UNSET, rpc.SET):
+            assert client.call(
+                proc, rpc.rpcb(100003, 3, netid, "::.8.1", "0"),
+                vers=vers).body == rpc.words(1)
+    assert client.dump() == rpc.OWN
 
 
 @pytest.mark.parametrize("netid,prot", [("udp", UDP), ("tcp", TCP)])
@@ -93,12 +149,7 @@ def test_the_mapper_itself(client):
     assert client.dump() == rpc.OWN
 
 
-@pytest.mark.parametrize("proc", list(range(3, 14)) + [9999])
-def test_other_procedures_of_version_3(client, proc):
-    reply = client.call(proc, rpc.rpcb(PROG, 1, "udp", ""), vers=3)
-    assert (reply.stat, reply.low, reply.high) == (rpc.PROG_MISMATCH, 2, 2)
-
-
+@pytest.mark.parametrize("vers", [3, 4])
 @pytest.mark.parametrize("args", [
     b"", rpc.words(PROG), rpc.words(PROG, 1), rpc.words(PROG, 1, 3),
     rpc.words(PROG, 1) + rpc.string("udp"),
@@ -109,9 +160,9 @@ def test_other_procedures_of_version_3(client, proc):
     rpc.words(PROG, 1, 0xffffffff) + b"udp\0",
     rpc.words(PROG, 1, 0x7ffffffc) + b"udp\0",
     rpc.words(PROG, 1) + rpc.string(b"udp\0x") + rpc.string("") * 2])
-def test_bodies_that_do_not_decode(client, args):
+def test_bodies_that_do_not_decode(client, vers, args):
     for proc in (rpc.SET, rpc.UNSET):
-        reply = client.call(proc, args, vers=3)
+        reply = client.call(proc, args, vers=vers)
         assert (reply.kind, reply.stat) == ("accepted", rpc.GARBAGE)
     assert client.dump() == rpc.OWN
 
