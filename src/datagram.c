@@ -234,10 +234,7 @@ datagram_send(int fd, struct in_addr from, const struct sockaddr_in *to,
 {
 	struct sockaddr_in dest = *to;
 	struct iovec iov = {(void *)(uintptr_t)bytes, len};
-	union control control = {
-	    .align = {.cmsg_level = IPPROTO_IP,
-		.cmsg_type = IP_PKTINFO,
-		.cmsg_len = CMSG_LEN(sizeof(struct in_pktinfo))}};
+	union control control;
 	struct msghdr msg = {.msg_name = &dest,
 	    .msg_namelen = sizeof(dest),
 	    .msg_iov = &iov,
@@ -245,6 +242,11 @@ datagram_send(int fd, struct in_addr from, const struct sockaddr_in *to,
 	    .msg_control = &control,
 	    .msg_controllen = sizeof(control)};
 
+	/* an initialiser clears one member of a union, and no more: gcc 15 */
+	memset(&control, 0, sizeof(control));
+	control.align.cmsg_level = IPPROTO_IP;
+	control.align.cmsg_type = IP_PKTINFO;
+	control.align.cmsg_len = CMSG_LEN(sizeof(struct in_pktinfo));
 	door_pktinfo(&msg)->ipi_spec_dst = from;
 	return (sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == -1 ? -1 : 0);
 }
