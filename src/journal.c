@@ -121,27 +121,27 @@ open_dir(bool own_dir, bool *made)
 static void
 take_over(int dir_fd, uid_t owner, uid_t uid, gid_t gid)
 {
-	const char *why = NULL;
-	struct stat st = {0};
+	const char *why;
+	struct stat st;
 	int fd = openat(dir_fd, journal.name,
 	    O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
-	if (fd == -1 && errno == ENOENT)
-		return;
-	if (fd == -1 || fstat(fd, &st) == -1)
+	if (fd == -1) {
 		/* a symbolic link, a socket; or it cannot be read */
-		why =
-		    errno == ELOOP || errno == ENXIO ? "type" : strerror(errno);
-	else
-		why = distrust(&st, owner);
+		if (errno != ENOENT)
+			move_aside(errno == ELOOP || errno == ENXIO
+				       ? "type"
+				       : strerror(errno));
+		return;
+	}
+	why = fstat(fd, &st) == -1 ? strerror(errno) : distrust(&st, owner);
 	if (why == NULL && st.st_uid != uid && fchown(fd, uid, gid) == -1)
 		why = "owner";
 	if (why == NULL) {
 		journal.old_fd = fd;
 		return;
 	}
-	if (fd != -1)
-		close(fd);
+	close(fd);
 	move_aside(why);
 }
 
@@ -265,6 +265,23 @@ write_all(FILE *f)
 	return (fflush(f) == EOF || ferror(f) ? -1 : 0);
 }
 
+/* Return a stream that writes to a copy of `fd`, or NULL with errno. */
+static FILE *
+open_copy(int fd)
+{
+	int copy = dup(fd), error;
+	FILE *f;
+
+	if (copy == -1)
+		return (NULL);
+	if ((f = fdopen(copy, "a")) == NULL) {
+		error = errno;
+		close(copy);
+		errno = error;
+	}
+	return (f);
+}
+
 /* The whole table into a new file, which takes the place of the old one. */
 static int
 rewrite(void)
@@ -285,7 +302,7 @@ rewrite(void)
 	    0600);
 	if (fd == -1)
 		return (-1);
-	if ((f = fdopen(dup(fd), "a")) == NULL || write_all(f) == -1 ||
+	if ((f = open_copy(fd)) == NULL || write_all(f) == -1 ||
 	    fstat(fd, &journal.st) == -1 ||
 	    rename(journal.temporary, journal.path) == -1) {
 		error = errno;

@@ -41,7 +41,7 @@ never(int64_t now)
 }
 
 static void
-stop(int fd)
+end(int fd)
 {
 	(void)fd;
 	calls++;
@@ -69,12 +69,12 @@ static void
 test_readable_and_writable(void **state)
 {
 	(void)state;
-	loop_watch(a[0], stop, NULL);
+	loop_watch(a[0], end, NULL);
 	assert_int_equal(write(a[1], "x", 1), 1);
 	loop_run(never);
 	assert_int_equal(calls, 1);
 	loop_watch(a[0], NULL, NULL);
-	loop_watch(b[1], NULL, stop);
+	loop_watch(b[1], NULL, end);
 	loop_run(never);
 	assert_int_equal(calls, 2);
 }
@@ -103,7 +103,7 @@ test_again_needs_no_input(void **state)
 	/* who is forgotten has nothing left to do */
 	loop_again(a[0]);
 	loop_watch(a[0], NULL, NULL);
-	loop_watch(b[1], NULL, stop);
+	loop_watch(b[1], NULL, end);
 	loop_run(never);
 	assert_int_equal(calls, 4);
 }

@@ -73,7 +73,20 @@ WRAP(int, -1, prctl,
     (int op, unsigned long a, unsigned long b, unsigned long c,
 	unsigned long d),
     (op, a, b, c, d))
-WRAP(long, -1, syscall, (long n, long a, long b), (n, a, b))
+#if __WORDSIZE == 32 /* what the daemon calls there: _TIME_BITS */
+#define __wrap_prctl __wrap___prctl_time64
+int __wrap_prctl(
+    int, unsigned long, unsigned long, unsigned long, unsigned long);
+int
+__wrap_prctl(
+    int op, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+{
+	return (fails("prctl") ? -1 : __real_prctl(op, a, b, c, d));
+}
+#endif
+WRAP(long, -1, syscall,
+    (long n, long a, long b, long c, long d, long e, long f),
+    (n, a, b, c, d, e, f))
 /* a failure with errno 0 is a write that is cut short */
 WRAP(ssize_t, errno != 0 ? -1 : __real_write(fd, buf, n / 2), write,
     (int fd, const void *buf, size_t n), (fd, buf, n))
