@@ -151,6 +151,30 @@ find_manager(void)
 	manager.fd = -1;
 }
 
+void
+daemon_keep(int fd)
+{
+	static char text[] = "FDSTORE=1\nFDNAME=connection";
+	struct iovec iov = {text, sizeof(text) - 1};
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(fd))];
+	} control;
+	struct msghdr msg = {.msg_iov = &iov,
+	    .msg_iovlen = 1,
+	    .msg_control = &control,
+	    .msg_controllen = sizeof(control)};
+
+	if (manager.fd == -1)
+		return;
+	memset(&control, 0, sizeof(control));
+	control.align.cmsg_level = SOL_SOCKET;
+	control.align.cmsg_type = SCM_RIGHTS;
+	control.align.cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
+	(void)sendmsg(manager.fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 static bool
 has_been_told(size_t entries)
 {

@@ -47,6 +47,14 @@ void daemon_ready(size_t entries);
  */
 int64_t daemon_tick(int64_t now, size_t entries);
 
+/*
+ * Ask the service manager to keep this connection open when we end, and to
+ * hand it to our successor: FDSTORE=1, sd_notify(3).  Nothing happens without a
+ * manager, or when it is busy.  It then holds a copy of `fd`, so a connection
+ * is over only after shutdown(2).
+ */
+void daemon_keep(int fd);
+
 /* We stop: nobody is to be killed by our pid any more. */
 void daemon_close(size_t entries);
 

@@ -15,6 +15,7 @@ enum door_kind {
 	DOOR_DATAGRAM, /* UDP */
 	DOOR_STREAM,   /* TCP, listening */
 	DOOR_UNIX,     /* the local door, listening */
+	DOOR_KEPT,     /* a connection to it, kept over a restart */
 };
 
 /* Once, while /proc can be read; a warning when it cannot. */

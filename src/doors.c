@@ -23,9 +23,6 @@
 #include "guard.h"
 #include "log.h"
 
-/* Where libtirpc and the kernel look; both names are theirs. */
-#define LOCAL_PATH "/run/rpcbind.sock"
-
 enum {
 	BACKLOG = 128,
 };
@@ -50,7 +47,8 @@ cannot_bind(const struct sockaddr_in *sin, const char *proto)
 		    port, proto, addr, port);
 	if (errno == EACCES || errno == EPERM)
 		log_fatal("no right to port %u/%s: start as root, or with "
-			  "CAP_NET_BIND_SERVICE",
+			  "CAP_NET_BIND_SERVICE, or restart portmap.socket if "
+			  "it was changed",
 		    port, proto);
 	log_fatal("cannot listen on %s port %u/%s: %s", addr, port, proto,
 	    strerror(errno));
@@ -126,7 +124,7 @@ among(const struct in_addr *addrs, size_t count, struct in_addr addr)
 static void
 open_broadcasts(struct doors *doors, const struct door_plan *plan)
 {
-	struct in_addr done[DOOR_ADDRS_MAX], to;
+	struct in_addr done[DOOR_ADDRS_MAX] = {{0}}, to;
 	struct ifaddrs *all;
 	size_t count = 0;
 
@@ -156,7 +154,7 @@ clear_the_way(const struct sockaddr_un *addr, socklen_t len)
 	struct stat st;
 	int fd, error;
 
-	if (lstat(LOCAL_PATH, &st) == -1)
+	if (lstat(PMAP_LOCAL_PATH, &st) == -1)
 		return (errno == ENOENT ? 0 : -1);
 	if (!S_ISSOCK(st.st_mode)) {
 		errno = EEXIST;
@@ -169,10 +167,10 @@ clear_the_way(const struct sockaddr_un *addr, socklen_t len)
 	    connect(fd, (const struct sockaddr *)addr, len) == -1 ? errno : 0;
 	close(fd);
 	if (error == 0 || error == EAGAIN)
-		log_fatal("another port mapper answers at " LOCAL_PATH
+		log_fatal("another port mapper answers at " PMAP_LOCAL_PATH
 			  ": stop it first");
 	errno = error;
-	return (error == ECONNREFUSED ? unlink(LOCAL_PATH) : -1);
+	return (error == ECONNREFUSED ? unlink(PMAP_LOCAL_PATH) : -1);
 }
 
 static int
@@ -225,16 +223,16 @@ static void
 open_local(struct doors *doors)
 {
 	struct sockaddr_un path = {
-	    .sun_family = AF_UNIX, .sun_path = LOCAL_PATH};
+	    .sun_family = AF_UNIX, .sun_path = PMAP_LOCAL_PATH};
 	struct sockaddr_un name = {.sun_family = AF_UNIX};
-	socklen_t name_len =
-	    offsetof(struct sockaddr_un, sun_path) + 1 + sizeof(LOCAL_PATH) - 1;
+	socklen_t name_len = offsetof(struct sockaddr_un, sun_path) + 1 +
+			     sizeof(PMAP_LOCAL_PATH) - 1;
 	int fd;
 
 	if (!is_open(doors, &path, sizeof(path))) {
 		if (clear_the_way(&path, sizeof(path)) == -1 ||
 		    (fd = listen_unix(&path, sizeof(path))) == -1) {
-			log_warning("no local door at " LOCAL_PATH
+			log_warning("no local door at " PMAP_LOCAL_PATH
 				    ": %s: servers of this host cannot "
 				    "register by it and `rpcinfo -p` needs a "
 				    "host; start as root to have it",
@@ -244,12 +242,13 @@ open_local(struct doors *doors)
 		add(doors, fd, DOOR_UNIX);
 	}
 
-	memcpy(name.sun_path + 1, LOCAL_PATH, sizeof(LOCAL_PATH) - 1);
+	memcpy(name.sun_path + 1, PMAP_LOCAL_PATH, sizeof(PMAP_LOCAL_PATH) - 1);
 	if (is_open(doors, &name, name_len))
 		return;
 	if ((fd = listen_unix(&name, name_len)) == -1) {
 		log_warning("cannot listen at the abstract socket "
-			    "@" LOCAL_PATH ": %s: if somebody else holds it, "
+			    "@" PMAP_LOCAL_PATH
+			    ": %s: if somebody else holds it, "
 			    "registrations may go astray to them; `ss -xlp` "
 			    "shows who",
 		    strerror(errno));
@@ -277,13 +276,13 @@ recognise(int fd, in_port_t port, enum door_kind *kind)
 		return ("it is no socket");
 	if (type != SOCK_STREAM && type != SOCK_DGRAM)
 		return ("its type is not served");
+	if (addr.ss_family == AF_UNIX && type == SOCK_STREAM) {
+		*kind = listening ? DOOR_UNIX : DOOR_KEPT;
+		return (NULL);
+	}
 	if (type == SOCK_STREAM && !listening)
 		return ("it does not listen");
 	*kind = type == SOCK_DGRAM ? DOOR_DATAGRAM : DOOR_STREAM;
-	if (addr.ss_family == AF_UNIX && type == SOCK_STREAM) {
-		*kind = DOOR_UNIX;
-		return (NULL);
-	}
 	if (addr.ss_family == AF_INET6)
 		return ("IPv6 is not served: write 0.0.0.0 before the port");
 	if (addr.ss_family != AF_INET)
@@ -298,6 +297,8 @@ adopt(struct doors *doors, int fd, enum door_kind kind)
 	if (fcntl(fd, F_SETFL, O_NONBLOCK) == -1)
 		log_fatal("cannot set socket option: %s", strerror(errno));
 	switch (kind) {
+	case DOOR_KEPT:
+		break;
 	case DOOR_UNIX:
 		guard_listener(fd, false);
 		break;
@@ -359,10 +360,10 @@ doors_open(const struct door_plan *plan, int inherited, struct doors *doors)
 	adopt_all(doors, inherited, plan->port);
 	tcp = have(doors, DOOR_STREAM);
 	udp = have(doors, DOOR_DATAGRAM);
+	/* such a daemon would serve the network in spite of -l */
 	if ((tcp || udp) && !plan->anywhere)
-		log_warning("init has opened sockets, and -i and -l do nothing "
-			    "for those: tell init which addresses to listen "
-			    "on");
+		log_fatal("-i and -l do not apply to inherited sockets: choose "
+			  "the addresses in portmap.socket instead");
 
 	if (plan->anywhere) {
 		addrs[count++] = any;

@@ -9,7 +9,7 @@
 
 #include "door.h"
 
-/* The sockets of the doors. */
+/* The sockets of the doors, and connections that were kept over a restart. */
 
 struct door_socket {
 	int fd;

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon.h"
 #include "doors.h"
 #include "log.h"
 #include "loop.h"
@@ -68,6 +69,13 @@ accept_one(const struct listener *l)
 	if (l->kind == DOOR_STREAM)
 		memcpy(&peer.from, &from, sizeof(peer.from));
 	from_here = door_meet(fd, l->kind, &peer);
+	/*
+	 * The kernel keeps one connection for nfsd and lockd.  It does not
+	 * connect again to UNSET, so an nfsd that stops after our restart would
+	 * leave its entries behind.
+	 */
+	if (l->kind == DOOR_UNIX && peer.uid == OWNER_ROOT)
+		daemon_keep(fd);
 	if (transport_admits(l->guests, peer.from.sin_addr, from_here)) {
 		stream_adopt(fd, &peer);
 	} else {

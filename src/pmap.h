@@ -13,6 +13,8 @@
 
 #define PMAP_PROG 100000 /* the port mapper itself, RFC 1833 section 3.1 */
 #define PMAP_PORT 111
+/* where libtirpc and the kernel look for the local socket */
+#define PMAP_LOCAL_PATH "/run/rpcbind.sock"
 
 enum {
 	OWNER_ROOT = 0,

@@ -293,12 +293,27 @@ serve(const struct doors *doors, const struct nets *guests)
 	for (size_t i = 0; i < doors->count; i++) {
 		const struct door_socket *s = &doors->sockets[i];
 
-		if (s->kind != DOOR_DATAGRAM)
+		if (s->kind == DOOR_STREAM || s->kind == DOOR_UNIX)
 			listener_serve(s->fd, s->kind, guests);
-		else if ((xprt = datagram_serve(s->fd, guests)) == NULL)
+		else if (s->kind == DOOR_DATAGRAM &&
+			 (xprt = datagram_serve(s->fd, guests)) == NULL)
 			log_fatal("out of memory");
 	}
 	return (xprt);
+}
+
+/* Serve the connections that our predecessor had: calls may be waiting. */
+static void
+resume(const struct doors *doors)
+{
+	for (size_t i = 0; i < doors->count; i++) {
+		struct peer peer = {.door = DOOR_LOCAL};
+
+		if (doors->sockets[i].kind != DOOR_KEPT)
+			continue;
+		door_meet(doors->sockets[i].fd, DOOR_KEPT, &peer);
+		stream_adopt(doors->sockets[i].fd, &peer);
+	}
 }
 
 int
@@ -352,6 +367,7 @@ main(int argc, char *argv[])
 		log_fatal("out of memory");
 	if (loop_signals(on_signal) == -1)
 		log_fatal("cannot receive signals: %s", strerror(errno));
+	resume(&doors);
 	daemon_ready(table_count(table));
 	log_ready(o.plan.port, id.name, table_count(table));
 	loop_run(tick);

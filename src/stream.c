@@ -67,23 +67,36 @@ stream_with(struct member *m)
 					  offsetof(struct stream, member)));
 }
 
+/* Close our copy of the connection, and forget it. */
 static void
-stream_destroy(SVCXPRT *xprt)
+release(struct stream *s)
 {
-	struct stream *s = stream_of(xprt);
+	int fd = s->t.xprt.xp_fd;
 
 	crowd_leave(&s->member);
-	loop_watch(xprt->xp_fd, NULL, NULL);
+	loop_watch(fd, NULL, NULL);
 	transport_unregister(&s->t);
-	by_fd[xprt->xp_fd] = NULL;
+	by_fd[fd] = NULL;
 	guard_begin(&s->member.peer);
-	close(xprt->xp_fd);
+	close(fd);
 	guard_end(&s->member.peer);
 	owed_total -= s->owed_len;
 	record_reset(&s->record);
 	free(s->unread);
 	free(s->owed);
 	free(s);
+}
+
+/* End the connection, also where the service manager holds a copy. */
+static void
+stream_destroy(SVCXPRT *xprt)
+{
+	struct stream *s = stream_of(xprt);
+
+	if (s->member.peer.door == DOOR_LOCAL &&
+	    s->member.peer.uid == OWNER_ROOT)
+		shutdown(xprt->xp_fd, SHUT_RDWR);
+	release(s);
 }
 
 /*
@@ -371,5 +384,5 @@ stream_close_all(void)
 	struct member *m;
 
 	while ((m = crowd_any()) != NULL)
-		stream_destroy(&stream_with(m)->t.xprt);
+		release(stream_with(m));
 }

@@ -23,6 +23,10 @@ void stream_adopt(int fd, const struct peer *);
  */
 int64_t stream_tick(int64_t now);
 
+/*
+ * At exit: close our copies of all connections.  Those that daemon_keep() has
+ * handed over stay open for our successor.
+ */
 void stream_close_all(void);
 
 #endif

@@ -30,12 +30,18 @@ class Manager:
         self.sock = host.socket(socket.AF_UNIX, socket.SOCK_DGRAM, bind=bind)
         if name[0] == "/":
             os.chmod(bind, 0o777)
+        self.kept = []
 
     def under(self):
         return ["env", f"NOTIFY_SOCKET={self.name}"]
 
     def hear(self):
-        return self.sock.recv(1000).decode()
+        """The next message, but for those that hand over a connection."""
+        while True:
+            data, fds, _, _ = socket.recv_fds(self.sock, 1000, 1)
+            if data != b"FDSTORE=1\nFDNAME=connection":
+                return data.decode()
+            self.kept += fds
 
 
 @pytest.mark.parametrize("name", ["/run/notify", "@notify"])
@@ -106,6 +112,47 @@ def test_a_manager_that_does_not_read(host, start):
     daemon.stop()
 
 
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_connections_of_root_outlive_a_restart(host, start, end):
+    """The kernel keeps one for nfsd and lockd, and sends no UNSET without."""
+    manager = Manager(host, "@notify")
+    daemon = start(host, under=manager.under())
+    assert manager.hear() == "READY=1\nSTATUS=2 entries\n"
+    with host.bound(socket.SOCK_DGRAM) as service, host.local() as root, \
+            host.local(NOBODY) as user:
+        port = service.getsockname()[1]
+        assert root.set(PROG, 1, UDP, port) == 1
+        user.null()
+        assert manager.hear() == "STATUS=3 entries\n"
+        getattr(daemon, end)()
+        assert user.closed()
+        [kept] = manager.kept
+        # asked while nobody is there
+        root.send(rpc.call(rpc.UNSET, rpc.mapping(PROG, 1, 0, 0), xid=7))
+        daemon = start(host, under=under(f"kept,{kept},"),
+                       pass_fds=[kept])
+        assert root.reply().raw == rpc.words(7, 1, 0, 0, 0, 0, 1)
+        # it is still the connection of root
+        assert root.set(PROG, 1, UDP, port) == 1
+        with host.local(NOBODY) as c:
+            daemon.expect("refused ")
+            assert c.unset(PROG, 1) == 0
+        # and it can be closed, in spite of the copy
+        assert root.closed(rpc.words(0x80000001) + b"x")
+    os.close(kept)
+
+
+def test_a_kept_connection_whose_client_is_gone(host, start):
+    a, b = socket.socketpair()
+    a.close()
+    daemon = start(host, under=under(f"kept,{b.fileno()},"),
+                   pass_fds=[b.fileno()])
+    b.close()
+    with host.udp() as c:
+        c.null()
+    daemon.rests()
+
+
 # sockets that init has opened
 
 LAUNCHER = """
@@ -120,6 +167,8 @@ for i, spec in enumerate(sys.argv[1:n]):
         s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         s.bind(addr)
         s.listen()
+    elif what == "kept":
+        s = socket.socket(fileno=int(addr))
     elif what == "file":
         s = open(addr)
     else:
@@ -270,9 +319,22 @@ def test_only_the_addresses_that_init_has_chosen(neighbours, start):
         b.tcp("192.168.77.1")
 
 
-def test_i_and_l_are_up_to_init(host, start):
-    daemon = start(host, "-l", under=under(TCP111))
-    daemon.expect_line("init has opened sockets, and -i and -l do nothing for")
+@pytest.mark.parametrize("args", [["-l"], ["-i", "127.0.0.1"]])
+@pytest.mark.parametrize("spec", [TCP111, UDP111])
+def test_i_and_l_do_not_apply_to_inherited_sockets(host, args, spec):
+    """It would serve the network, which nobody expects."""
+    code, out = host.run([*under(spec, PATH), PORTMAP, "-f", *args],
+                         check=False)
+    assert code == 1
+    assert out == "portmap: -i and -l do not apply to inherited sockets: " \
+        "choose the addresses in portmap.socket instead\n"
+
+
+def test_l_with_an_inherited_local_socket(host, start):
+    start(host, "-l", under=under(PATH))
+    with host.local() as c, host.udp() as d:
+        c.null()
+        d.null()
 
 
 @pytest.mark.parametrize("spec, why", [
