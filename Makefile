@@ -49,7 +49,8 @@ all: $(PROGRAMS:%=$(BUILD)/%)
 $(BUILD)/portmap: $(BUILD)/portmap.o $(OBJS)
 	$(LINK) -o $@ $^ $(LIBS)
 
-$(BUILD)/pmap_%: $(BUILD)/pmap_%.o $(BUILD)/client.o $(BUILD)/wire.o
+$(BUILD)/pmap_%: $(BUILD)/pmap_%.o $(addprefix $(BUILD)/,client.o owner.o \
+    pmap.o wire.o)
 	$(LINK) -o $@ $^ $(LIBS)
 
 $(BUILD)/portmap.o $(OBJS): PM_CPPFLAGS += -D_TIME_BITS=64
@@ -190,10 +191,15 @@ tidy:
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSVDIR ?= /etc/init.d
 INITSCRIPT ?= portmap.init
-UNITS_OF_INIT := $(if $(UNITDIR),portmap.service portmap.socket)
+UNITS_OF_INIT := $(if $(UNITDIR),portmap.service portmap.socket \
+    portmap-local.path portmap-local.service)
+# The names that other units require: links next to the units, not Alias=, whose
+# links in /etc outlive an uninstall.
+UNIT_LINKS := $(if $(UNITDIR),service socket)
 # each file that is installed, and what is left of it at uninstall
 INSTALLED = $(PROGRAMS:%=$(SBINDIR)/%) $(MAN8:%=$(MANDIR)/man8/%) \
-    $(UNITS_OF_INIT:%=$(UNITDIR)/%) $(if $(SYSVDIR),$(SYSVDIR)/portmap)
+    $(UNITS_OF_INIT:%=$(UNITDIR)/%) $(UNIT_LINKS:%=$(UNITDIR)/rpcbind.%) \
+    $(if $(SYSVDIR),$(SYSVDIR)/portmap)
 ADAPT = sed -e 's,/usr/sbin/portmap,$(SBINDIR)/portmap,' \
     -e 's,^User=daemon$$,User=$(RPCUSER),'
 
@@ -204,6 +210,9 @@ install: all
 	for f in $(UNITS_OF_INIT); do \
 	    $(ADAPT) src/init/$$f >$(DESTDIR)$(UNITDIR)/$$f && \
 	    chmod 644 $(DESTDIR)$(UNITDIR)/$$f || exit 1; done
+	for type in $(UNIT_LINKS); do \
+	    ln -sf portmap.$$type $(DESTDIR)$(UNITDIR)/rpcbind.$$type || \
+	    exit 1; done
 ifneq ($(SYSVDIR),)
 	$(ADAPT) src/init/$(INITSCRIPT) >$(DESTDIR)$(SYSVDIR)/portmap
 	chmod 755 $(DESTDIR)$(SYSVDIR)/portmap

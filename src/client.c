@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "client.h"
 
+#include <errno.h>
 #include <netdb.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <arpa/inet.h>
 #include <rpc/pmap_prot.h>
 
-#include "pmap.h"
+#include "wire.h"
 
 CLIENT *
 client_open(const char *program, const char *host)
@@ -34,4 +39,116 @@ client_open(const char *program, const char *host)
 		fprintf(stderr, "%s: no port mapper answers at %s: %s\n",
 		    program, host, clnt_sperrno(rpc_createerr.cf_stat));
 	return (client);
+}
+
+/* The kernel notes the effective uid at connect(). */
+static int
+connect_as(int fd, const struct sockaddr_un *addr, uid_t uid)
+{
+	uid_t own = geteuid();
+	int error;
+
+	if (uid != own && seteuid(uid) == -1)
+		return (-1);
+	error = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == -1
+		    ? errno
+		    : 0;
+	if (uid != own && seteuid(own) == -1)
+		abort(); /* nothing may go on as a user that was not meant */
+	errno = error;
+	return (error == 0 ? 0 : -1);
+}
+
+CLIENT *
+client_open_local(const char *program, uid_t uid)
+{
+	struct sockaddr_un addr = {
+	    .sun_family = AF_UNIX, .sun_path = PMAP_LOCAL_PATH};
+	struct netbuf buf = {sizeof(addr), sizeof(addr), &addr};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CLIENT *client;
+
+	if (fd == -1 || connect_as(fd, &addr, uid) == -1) {
+		fprintf(stderr,
+		    "%s: no port mapper answers at " PMAP_LOCAL_PATH
+		    " for uid %lu: %s\n",
+		    program, (unsigned long)uid, strerror(errno));
+		if (fd != -1)
+			close(fd);
+		return (NULL);
+	}
+	client = clnt_vc_create(fd, &buf, PMAPPROG, PMAPVERS, 0, 0);
+	if (client == NULL) {
+		fprintf(stderr, "%s: %s\n", program,
+		    clnt_sperrno(rpc_createerr.cf_stat));
+		close(fd);
+		return (NULL);
+	}
+	clnt_control(client, CLSET_FD_CLOSE, NULL);
+	return (client);
+}
+
+enum clnt_stat
+client_call(CLIENT *client, rpcproc_t proc, xdrproc_t encode, void *args,
+    xdrproc_t decode, void *results)
+{
+	static const struct timeval timeout = {.tv_sec = 10};
+
+	return (
+	    clnt_call(client, proc, encode, args, decode, results, timeout));
+}
+
+/* Append an entry; NULL when out of memory.  The room doubles when it is used
+   up, so whenever the count is a power of two. */
+static struct mapping *
+add_entry(struct client_mappings *list)
+{
+	size_t n = list->count;
+
+	if ((n & (n - 1)) == 0) {
+		struct mapping *more = reallocarray(
+		    list->entries, n == 0 ? 1 : 2 * n, sizeof(*more));
+
+		if (more == NULL)
+			return (NULL);
+		list->entries = more;
+	}
+	list->entries[n] = (struct mapping){.owner = OWNER_NONE};
+	list->count++;
+	return (&list->entries[n]);
+}
+
+/*
+ * RFC 1833 section 3.1, pmaplist.  libtirpc's xdr_pmaplist() reads memory that
+ * it has freed when it frees a list (1.3.7), and keeps 64 bits of a number.
+ */
+static bool_t
+decode_mappings(XDR *xdrs, struct client_mappings *list)
+{
+	struct mapping *m;
+	bool_t more;
+
+	for (;;) {
+		if (!xdr_bool(xdrs, &more))
+			return (FALSE);
+		if (!more)
+			return (TRUE);
+		if ((m = add_entry(list)) == NULL || !wire_mapping(xdrs, m))
+			return (FALSE);
+	}
+}
+
+enum clnt_stat
+client_dump(CLIENT *client, struct client_mappings *list)
+{
+	enum clnt_stat stat;
+
+	*list = (struct client_mappings){NULL, 0};
+	stat = client_call(client, PMAPPROC_DUMP, (xdrproc_t)wire_void, NULL,
+	    (xdrproc_t)decode_mappings, list);
+	if (stat != RPC_SUCCESS) {
+		free(list->entries);
+		*list = (struct client_mappings){NULL, 0};
+	}
+	return (stat);
 }

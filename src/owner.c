@@ -45,6 +45,7 @@ struct search {
 	uid_t uid;
 	bool found;     /* any socket */
 	bool found_uid; /* one of uid */
+	uid_t holder;   /* the lowest uid of those that were found */
 	uint8_t *ports; /* a bit for each that was found, or NULL */
 };
 
@@ -147,6 +148,8 @@ look_at(const struct nlmsghdr *nlh, struct search *s)
 			s->ports[port / 8] |= (uint8_t)(1 << port % 8);
 		if (msg->idiag_uid == s->uid)
 			s->found_uid = true;
+		if (msg->idiag_uid < s->holder)
+			s->holder = msg->idiag_uid;
 	}
 	return (GOES_ON);
 }
@@ -156,7 +159,7 @@ static int
 hear(struct search *s)
 {
 	static union {
-		struct nlmsghdr nlh;
+		struct nlmsghdr align;
 		char bytes[32768];
 	} buf;
 	enum progress progress = GOES_ON;
@@ -170,7 +173,7 @@ hear(struct search *s)
 			continue;
 		if (n <= 0 || left > sizeof(buf))
 			return (-1);
-		for (const struct nlmsghdr *nlh = &buf.nlh;
+		for (const struct nlmsghdr *nlh = (const void *)buf.bytes;
 		     progress == GOES_ON && NLMSG_OK(nlh, left);
 		     nlh = NLMSG_NEXT(nlh, left))
 			progress = look_at(nlh, s);
@@ -213,6 +216,16 @@ owner_bound(uint32_t prot, uint32_t port)
 	struct search s = {.uid = OWNER_NONE};
 
 	return (search(prot, port, &s));
+}
+
+enum bound
+owner_holder(uint32_t prot, uint32_t port, uid_t *uid)
+{
+	struct search s = {.uid = OWNER_NONE, .holder = OWNER_NONE};
+	enum bound bound = search(prot, port, &s);
+
+	*uid = s.holder;
+	return (bound);
 }
 
 bool

@@ -23,6 +23,14 @@ void owner_close(void);
 /* Is anything bound to this port?  `prot` is IPPROTO_TCP or IPPROTO_UDP. */
 enum bound owner_bound(uint32_t prot, uint32_t port);
 
+/*
+ * Return the state of a port as owner_bound() does, and store in *uid whose
+ * socket is bound to it: the lowest uid if sockets of several users share the
+ * port (the kernel's own sockets are root's), OWNER_NONE if the result is not
+ * BOUND_YES.
+ */
+enum bound owner_holder(uint32_t prot, uint32_t port, uid_t *uid);
+
 /* All ports that something is bound to at one time. */
 struct owner_survey {
 	bool known[2]; /* of TCP and UDP: was it answered? */

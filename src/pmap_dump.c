@@ -3,32 +3,30 @@
  * pmap_dump [-p] [HOST]: print the map of a port mapper, in the columns of
  * `rpcinfo -p`.
  */
+#include <inttypes.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 #include <unistd.h>
 
-#include <rpc/rpc.h>
-#include <rpc/pmap_prot.h>
-
 #include "client.h"
-#include "wire.h"
 
 static void
-print(const struct pmap *m)
+print(const struct mapping *m)
 {
-	const struct rpcent *service = getrpcbynumber((int)m->pm_prog);
+	const struct rpcent *service = getrpcbynumber((int)m->prog);
 	char number[16];
 	const char *prot = number;
 
-	if (m->pm_prot == IPPROTO_TCP)
+	if (m->prot == IPPROTO_TCP)
 		prot = "tcp";
-	else if (m->pm_prot == IPPROTO_UDP)
+	else if (m->prot == IPPROTO_UDP)
 		prot = "udp";
 	else
-		snprintf(number, sizeof(number), "%lu", m->pm_prot);
-	printf("%10lu%5lu%6s%7lu", m->pm_prog, m->pm_vers, prot, m->pm_port);
+		snprintf(number, sizeof(number), "%" PRIu32, m->prot);
+	printf("%10" PRIu32 "%5" PRIu32 "%6s%7" PRIu32, m->prog, m->vers, prot,
+	    m->port);
 	if (service != NULL)
 		printf("  %s", service->r_name);
 	putchar('\n');
@@ -37,9 +35,8 @@ print(const struct pmap *m)
 int
 main(int argc, char *argv[])
 {
-	static const struct timeval patience = {10, 0};
 	const char *host = "127.0.0.1";
-	struct pmaplist *list = NULL;
+	struct client_mappings list;
 	enum clnt_stat stat;
 	CLIENT *client;
 	int c;
@@ -58,17 +55,16 @@ main(int argc, char *argv[])
 		host = argv[optind];
 	if ((client = client_open("pmap_dump", host)) == NULL)
 		return (1);
-	stat = clnt_call(client, PMAPPROC_DUMP, (xdrproc_t)wire_void, NULL,
-	    (xdrproc_t)xdr_pmaplist, (char *)&list, patience);
+	stat = client_dump(client, &list);
+	clnt_destroy(client);
 	if (stat != RPC_SUCCESS) {
 		fprintf(
 		    stderr, "pmap_dump: %s: %s\n", host, clnt_sperrno(stat));
 		return (1);
 	}
 	printf("   program vers proto   port  service\n");
-	for (const struct pmaplist *l = list; l != NULL; l = l->pml_next)
-		print(&l->pml_map);
-	clnt_freeres(client, (xdrproc_t)xdr_pmaplist, (char *)&list);
-	clnt_destroy(client);
+	for (size_t i = 0; i < list.count; i++)
+		print(&list.entries[i]);
+	free(list.entries);
 	return (fflush(stdout) == EOF ? 1 : 0);
 }

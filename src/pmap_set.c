@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * pmap_set: read a map from standard input, as pmap_dump or rpcinfo print it,
- * and register each line at the port mapper of this host.
+ * pmap_set: read mappings from standard input, as pmap_dump or rpcinfo print
+ * them, and register each line with the port mapper of this host, for the user
+ * whose socket holds the port.
  * pmap_set -u PROG VERS: unregister.
  */
 #include <errno.h>
-#include <netinet/in.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,21 +17,25 @@
 #include <rpc/pmap_prot.h>
 
 #include "client.h"
-#include "pmap.h"
+#include "owner.h"
 #include "wire.h"
 
-static const struct timeval patience = {10, 0};
+/* The handle of the user whose entries are registered just now. */
+static CLIENT *client;
+static uid_t client_uid;
 
-/* A number and nothing else. */
+/* Parse a decimal number of at most `max`, and nothing but a number. */
 static bool
-number(const char *text, unsigned long max, unsigned long *value)
+number(const char *text, uint32_t max, uint32_t *value)
 {
+	unsigned long long n;
 	char *end;
 
 	errno = 0;
-	*value = strtoul(text, &end, 10);
+	n = strtoull(text, &end, 10);
+	*value = (uint32_t)n;
 	return (text[0] >= '0' && text[0] <= '9' && *end == '\0' &&
-		errno == 0 && *value <= max);
+		errno == 0 && n <= max);
 }
 
 /* What a line is. */
@@ -41,7 +46,7 @@ enum line {
 };
 
 static enum line
-parse(char *line, struct pmap *m)
+parse(char *line, struct mapping *m)
 {
 	const char *field[4], *sep = " \t\r\n";
 	char *rest;
@@ -52,67 +57,114 @@ parse(char *line, struct pmap *m)
 		field[n++] = f;
 	if (n == 0 || strcmp(field[0], "program") == 0)
 		return (LINE_NOTHING);
-	if (n < 4 || !number(field[0], UINT32_MAX, &m->pm_prog) ||
-	    !number(field[1], UINT32_MAX, &m->pm_vers) ||
-	    !number(field[3], PORT_MAX, &m->pm_port) || m->pm_port == 0)
+	if (n < 4 || !number(field[0], UINT32_MAX, &m->prog) ||
+	    !number(field[1], UINT32_MAX, &m->vers) ||
+	    !number(field[3], PORT_MAX, &m->port) || m->port == 0)
 		return (LINE_MALFORMED);
 	if (strcmp(field[2], "tcp") == 0)
-		m->pm_prot = IPPROTO_TCP;
+		m->prot = IPPROTO_TCP;
 	else if (strcmp(field[2], "udp") == 0)
-		m->pm_prot = IPPROTO_UDP;
-	else if (!number(field[2], UINT8_MAX, &m->pm_prot))
+		m->prot = IPPROTO_UDP;
+	else if (!number(field[2], UINT8_MAX, &m->prot))
 		return (LINE_MALFORMED);
 	return (LINE_MAPPING);
 }
 
-/* SET or UNSET. */
-static enum clnt_stat
-call(CLIENT *client, rpcproc_t proc, struct pmap *m, bool_t *yes)
+/* Connect as `uid`, unless we are; false after a line on standard error. */
+static bool
+be_client_of(uid_t uid)
 {
-	return (clnt_call(client, proc, (xdrproc_t)xdr_pmap, (char *)m,
-	    (xdrproc_t)xdr_bool, (char *)yes, patience));
+	if (client != NULL && client_uid == uid)
+		return (true);
+	if (client != NULL)
+		clnt_destroy(client);
+	client = client_open_local("pmap_set", uid);
+	client_uid = uid;
+	return (client != NULL);
 }
 
-/* The port that this very mapping is registered at, or 0. */
-static unsigned long
-registered(CLIENT *client, const struct pmap *m)
+/* Call SET or UNSET. */
+static enum clnt_stat
+call(rpcproc_t proc, struct mapping *m, bool_t *yes)
 {
-	struct pmaplist *list = NULL;
-	unsigned long port = 0;
+	return (client_call(client, proc, (xdrproc_t)wire_mapping, m,
+	    (xdrproc_t)xdr_bool, yes));
+}
 
-	/* not by GETPORT, which answers with another version, too */
-	if (clnt_call(client, PMAPPROC_DUMP, (xdrproc_t)wire_void, NULL,
-		(xdrproc_t)xdr_pmaplist, (char *)&list,
-		patience) != RPC_SUCCESS)
+/*
+ * Return the port at which this very mapping is registered, or 0.  GETPORT
+ * would not do: it answers with another version, too.
+ */
+static uint32_t
+registered(const struct mapping *m)
+{
+	struct client_mappings list;
+	uint32_t port = 0;
+
+	if (client_dump(client, &list) != RPC_SUCCESS)
 		return (0);
-	for (const struct pmaplist *l = list; l != NULL; l = l->pml_next)
-		if (l->pml_map.pm_prog == m->pm_prog &&
-		    l->pml_map.pm_vers == m->pm_vers &&
-		    l->pml_map.pm_prot == m->pm_prot)
-			port = l->pml_map.pm_port;
-	clnt_freeres(client, (xdrproc_t)xdr_pmaplist, (char *)&list);
+	for (size_t i = 0; i < list.count; i++) {
+		const struct mapping *e = &list.entries[i];
+
+		if (e->prog == m->prog && e->vers == m->vers &&
+		    e->prot == m->prot)
+			port = e->port;
+	}
+	free(list.entries);
 	return (port);
 }
 
-/* Register one mapping: true, or false after a line that says why not. */
+static void
+complain(unsigned long line, const struct mapping *m)
+{
+	fprintf(stderr,
+	    "pmap_set: line %lu: program %" PRIu32 " version %" PRIu32 ": ",
+	    line, m->prog, m->vers);
+}
+
+/*
+ * Choose the owner of a mapping: the user whose socket holds the port, so that
+ * a server can replace and remove its own entry later.  Return false after a
+ * line on standard error when no socket does: its server is gone.
+ */
 static bool
-set(CLIENT *client, struct pmap *m, unsigned long line)
+choose_owner(struct mapping *m, unsigned long line, bool keep)
+{
+	enum bound bound = owner_holder(m->prot, m->port, &m->owner);
+
+	if (bound == BOUND_NO && !keep) {
+		complain(line, m);
+		fprintf(stderr,
+		    "left out: no socket is bound to port %" PRIu32 "\n",
+		    m->port);
+		return (false);
+	}
+	if (bound != BOUND_YES || geteuid() != OWNER_ROOT)
+		m->owner = geteuid();
+	return (true);
+}
+
+/* Register one mapping; false after a line on standard error. */
+static bool
+set(struct mapping *m, unsigned long line)
 {
 	enum clnt_stat stat;
-	unsigned long there;
 	bool_t yes = FALSE;
+	uint32_t there;
 
-	stat = call(client, PMAPPROC_SET, m, &yes);
+	if (!be_client_of(m->owner))
+		return (false);
+	stat = call(PMAPPROC_SET, m, &yes);
 	if (stat == RPC_SUCCESS && yes)
 		return (true);
-	fprintf(stderr, "pmap_set: line %lu: program %lu version %lu: ", line,
-	    m->pm_prog, m->pm_vers);
+	complain(line, m);
 	if (stat != RPC_SUCCESS)
 		fprintf(stderr, "%s\n", clnt_sperrno(stat));
-	else if ((there = registered(client, m)) != 0 && there != m->pm_port)
+	else if ((there = registered(m)) != 0 && there != m->port)
 		fprintf(stderr,
-		    "refused: it is registered at port %lu already\n", there);
-	else if (geteuid() != 0)
+		    "refused: it is registered at port %" PRIu32 " already\n",
+		    there);
+	else if (geteuid() != OWNER_ROOT)
 		fprintf(stderr, "refused: only root may register that, or the "
 				"port mapper's log says why\n");
 	else
@@ -121,13 +173,14 @@ set(CLIENT *client, struct pmap *m, unsigned long line)
 }
 
 static int
-set_all(CLIENT *client)
+set_all(bool keep)
 {
 	unsigned long line_no = 0, failed = 0;
 	char line[1024];
-	struct pmap m;
 
 	while (fgets(line, sizeof(line), stdin) != NULL) {
+		struct mapping m = {0};
+
 		line_no++;
 		switch (parse(line, &m)) {
 		case LINE_NOTHING:
@@ -141,8 +194,9 @@ set_all(CLIENT *client)
 			break;
 		case LINE_MAPPING:
 			/* the port mapper's own differ from one to the other */
-			if (m.pm_prog != PMAPPROG)
-				failed += !set(client, &m, line_no);
+			if (m.prog != PMAP_PROG &&
+			    choose_owner(&m, line_no, keep))
+				failed += !set(&m, line_no);
 		}
 	}
 	if (ferror(stdin)) {
@@ -154,16 +208,18 @@ set_all(CLIENT *client)
 }
 
 static int
-unset(CLIENT *client, unsigned long prog, unsigned long vers)
+unset(uint32_t prog, uint32_t vers)
 {
-	struct pmap m = {.pm_prog = prog, .pm_vers = vers};
+	struct mapping m = {.prog = prog, .vers = vers};
 	enum clnt_stat stat;
 	bool_t yes = FALSE;
 
-	stat = call(client, PMAPPROC_UNSET, &m, &yes);
+	stat = call(PMAPPROC_UNSET, &m, &yes);
 	if (stat == RPC_SUCCESS && yes)
 		return (0);
-	fprintf(stderr, "pmap_set: program %lu version %lu: %s\n", prog, vers,
+	fprintf(stderr,
+	    "pmap_set: program %" PRIu32 " version %" PRIu32 ": %s\n", prog,
+	    vers,
 	    stat != RPC_SUCCESS ? clnt_sperrno(stat)
 				: "refused: it is not yours");
 	return (1);
@@ -172,7 +228,7 @@ unset(CLIENT *client, unsigned long prog, unsigned long vers)
 static int
 usage(void)
 {
-	fprintf(stderr, "usage: pmap_set < MAP\n"
+	fprintf(stderr, "usage: pmap_set [-k] < MAPPINGS\n"
 			"       pmap_set -u PROGRAM VERSION\n");
 	return (2);
 }
@@ -180,18 +236,34 @@ usage(void)
 int
 main(int argc, char *argv[])
 {
-	unsigned long prog = 0, vers = 0;
-	bool remove = argc > 1 && strcmp(argv[1], "-u") == 0;
-	CLIENT *client;
-	int status;
+	bool keep = false, remove = false;
+	uint32_t prog, vers;
+	int c, status;
 
-	if (remove ? argc != 4 || !number(argv[2], UINT32_MAX, &prog) ||
-			 !number(argv[3], UINT32_MAX, &vers)
-		   : argc != 1)
+	while ((c = getopt(argc, argv, "ku")) != -1) {
+		if (c == 'k')
+			keep = true;
+		else if (c == 'u')
+			remove = true;
+		else
+			return (usage());
+	}
+	argc -= optind;
+	argv += optind;
+	if (remove ? keep || argc != 2 || !number(argv[0], UINT32_MAX, &prog) ||
+			 !number(argv[1], UINT32_MAX, &vers)
+		   : argc != 0)
 		return (usage());
-	if ((client = client_open("pmap_set", "127.0.0.1")) == NULL)
+	if (!be_client_of(geteuid()))
 		return (1);
-	status = remove ? unset(client, prog, vers) : set_all(client);
-	clnt_destroy(client);
+	if (owner_open() == -1)
+		fprintf(stderr,
+		    "pmap_set: cannot ask who is bound to a port: %s: you will "
+		    "own all that is registered\n",
+		    strerror(errno));
+	status = remove ? unset(prog, vers) : set_all(keep);
+	if (client != NULL)
+		clnt_destroy(client);
+	owner_close();
 	return (status);
 }

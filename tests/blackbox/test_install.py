@@ -39,6 +39,10 @@ def files(directory):
           "usr/local/share/man/man8/pmap_set.8",
           "usr/local/lib/systemd/system/portmap.service",
           "usr/local/lib/systemd/system/portmap.socket",
+          "usr/local/lib/systemd/system/portmap-local.path",
+          "usr/local/lib/systemd/system/portmap-local.service",
+          "usr/local/lib/systemd/system/rpcbind.service",
+          "usr/local/lib/systemd/system/rpcbind.socket",
           "etc/init.d/portmap"}),
     ({"PREFIX": "/usr", "SBINDIR": "/sbin", "MANDIR": "/usr/man",
       "UNITDIR": "", "SYSVDIR": "/etc/rc.d"},
@@ -49,7 +53,11 @@ def files(directory):
      {"usr/sbin/portmap", "usr/sbin/pmap_dump", "usr/sbin/pmap_set",
       "usr/share/man/man8/portmap.8", "usr/share/man/man8/pmap_dump.8",
       "usr/share/man/man8/pmap_set.8", "lib/systemd/system/portmap.service",
-      "lib/systemd/system/portmap.socket"})])
+      "lib/systemd/system/portmap.socket",
+      "lib/systemd/system/portmap-local.path",
+      "lib/systemd/system/portmap-local.service",
+      "lib/systemd/system/rpcbind.service",
+      "lib/systemd/system/rpcbind.socket"})])
 def test_uninstall_removes_what_install_installs(tree, tmp_path, variables,
                                                  expected):
     x = tmp_path / "x"
@@ -61,6 +69,8 @@ def test_uninstall_removes_what_install_installs(tree, tmp_path, variables,
     finally:
         os.umask(0o022)
     assert files(x) == expected
+    for link in (p for p in map(x.joinpath, expected) if p.is_symlink()):
+        assert os.readlink(link) == link.name.replace("rpcbind", "portmap")
     for path in map(x.joinpath, expected):
         program = "sbin" in str(path) or "init.d" in str(path) \
             or "rc.d" in str(path)

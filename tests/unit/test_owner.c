@@ -37,9 +37,13 @@ static void
 check(int family, int type, uint32_t prot, int v6only, enum bound expected)
 {
 	uint32_t port;
+	uid_t holder;
 	int fd = bound(family, type, v6only, &port);
 
 	assert_int_equal(owner_bound(prot, port), expected);
+	assert_int_equal(owner_holder(prot, port, &holder), expected);
+	assert_int_equal(
+	    holder, expected == BOUND_YES ? geteuid() : OWNER_NONE);
 	assert_int_equal(
 	    owner_holds(prot, port, geteuid()), expected == BOUND_YES);
 	assert_false(owner_holds(prot, port, geteuid() + 1));
