@@ -148,11 +148,14 @@ class Host:
                         stderr=subprocess.STDOUT, text=True,
                         stdin=subprocess.PIPE if input is not None
                         else subprocess.DEVNULL, **kw) as p:
+            out = ""
             try:
                 out, _ = p.communicate(input, timeout)
             except subprocess.TimeoutExpired:
                 p.kill()
-                out, _ = p.communicate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    # a child of it may still hold the pipe
+                    out, _ = p.communicate(timeout=5)
                 raise AssertionError(f"{args} did not end: {out}") from None
         if check:
             assert p.returncode == 0, f"{args}: {p.returncode}: {out}"

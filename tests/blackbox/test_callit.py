@@ -563,6 +563,7 @@ def test_rpcinfo_b(pair):
     a, b, daemon = pair
     with Service(a):
         for _ in range(2):
+            daemon.rests()
             fds = daemon.fds()
             for host in (a, b):
                 # it would listen for 12 seconds
