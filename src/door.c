@@ -119,7 +119,7 @@ door_meet(int fd, enum door_kind kind, struct peer *peer)
 	socklen_t len = sizeof(cred);
 
 	peer->uid = OWNER_NONE;
-	if (kind != DOOR_UNIX && kind != DOOR_KEPT)
+	if (kind != DOOR_UNIX)
 		return (meet_inet(fd, peer));
 	peer->door = DOOR_LOCAL;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0) {

@@ -307,11 +307,11 @@ static void
 resume(const struct doors *doors)
 {
 	for (size_t i = 0; i < doors->count; i++) {
-		struct peer peer = {.door = DOOR_LOCAL};
+		struct peer peer = {0};
 
 		if (doors->sockets[i].kind != DOOR_KEPT)
 			continue;
-		door_meet(doors->sockets[i].fd, DOOR_KEPT, &peer);
+		door_meet(doors->sockets[i].fd, DOOR_UNIX, &peer);
 		stream_adopt(doors->sockets[i].fd, &peer);
 	}
 }
