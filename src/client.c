@@ -2,6 +2,7 @@
 #include "client.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <netdb.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -16,28 +17,40 @@
 
 #include "wire.h"
 
-CLIENT *
-client_open(const char *program, const char *host)
+const struct option client_options[] = {{"help", 0, NULL, 'h'}, {0}};
+
+int
+client_resolve(const char *program, const char *host, in_port_t port,
+    struct sockaddr_in *addr)
 {
 	const struct addrinfo hints = {
 	    .ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
-	int fd = RPC_ANYSOCK, error;
 	struct addrinfo *found;
+	int error = getaddrinfo(host, NULL, &hints, &found);
+
+	if (error != 0) {
+		fprintf(
+		    stderr, "%s: %s: %s\n", program, host, gai_strerror(error));
+		return (-1);
+	}
+	memcpy(addr, found->ai_addr, sizeof(*addr));
+	freeaddrinfo(found);
+	addr->sin_port = htons(port);
+	return (0);
+}
+
+CLIENT *
+client_open(const char *program, const char *host)
+{
+	int fd = RPC_ANYSOCK;
 	struct sockaddr_in addr;
 	CLIENT *client;
 
-	if ((error = getaddrinfo(host, NULL, &hints, &found)) != 0) {
-		fprintf(
-		    stderr, "%s: %s: %s\n", program, host, gai_strerror(error));
+	if (client_resolve(program, host, PMAP_PORT, &addr) == -1)
 		return (NULL);
-	}
-	memcpy(&addr, found->ai_addr, sizeof(addr));
-	freeaddrinfo(found);
-	addr.sin_port = htons(PMAP_PORT);
 	client = clnttcp_create(&addr, PMAPPROG, PMAPVERS, &fd, 0, 0);
 	if (client == NULL)
-		fprintf(stderr, "%s: no port mapper answers at %s: %s\n",
-		    program, host, clnt_sperrno(rpc_createerr.cf_stat));
+		fprintf(stderr, "%s: %s\n", program, clnt_spcreateerror(host));
 	return (client);
 }
 
@@ -54,7 +67,7 @@ connect_as(int fd, const struct sockaddr_un *addr, uid_t uid)
 		    ? errno
 		    : 0;
 	if (uid != own && seteuid(own) == -1)
-		abort(); /* nothing may go on as a user that was not meant */
+		abort(); /* never continue as the wrong user */
 	errno = error;
 	return (error == 0 ? 0 : -1);
 }
@@ -70,8 +83,8 @@ client_open_local(const char *program, uid_t uid)
 
 	if (fd == -1 || connect_as(fd, &addr, uid) == -1) {
 		fprintf(stderr,
-		    "%s: no port mapper answers at " PMAP_LOCAL_PATH
-		    " for uid %lu: %s\n",
+		    "%s: cannot connect to " PMAP_LOCAL_PATH
+		    " as uid %lu: %s\n",
 		    program, (unsigned long)uid, strerror(errno));
 		if (fd != -1)
 			close(fd);
@@ -98,8 +111,10 @@ client_call(CLIENT *client, rpcproc_t proc, xdrproc_t encode, void *args,
 	    clnt_call(client, proc, encode, args, decode, results, timeout));
 }
 
-/* Append an entry; NULL when out of memory.  The room doubles when it is used
-   up, so whenever the count is a power of two. */
+/*
+ * Append an entry.  Return it, or NULL when out of memory.  The room doubles
+ * each time that the count is a power of two: then it is used up.
+ */
 static struct mapping *
 add_entry(struct client_mappings *list)
 {
@@ -113,7 +128,7 @@ add_entry(struct client_mappings *list)
 			return (NULL);
 		list->entries = more;
 	}
-	list->entries[n] = (struct mapping){.owner = OWNER_NONE};
+	list->entries[n] = (struct mapping){.owner = UID_UNKNOWN};
 	list->count++;
 	return (&list->entries[n]);
 }

@@ -2,8 +2,11 @@
 #ifndef CLIENT_H
 #define CLIENT_H
 
+#include <getopt.h>
 #include <stddef.h>
 #include <sys/types.h>
+
+#include <netinet/in.h>
 
 #include <rpc/rpc.h>
 
@@ -11,8 +14,19 @@
 
 /*
  * The port mapper as the utilities see it: version 2, over TCP or on the local
- * socket.  Errors are reported on standard error, after the name of `program`.
+ * socket.  client_open() and client_open_local() report errors on standard
+ * error, after the name of `program`.
  */
+
+/* For getopt_long(3): --help is the option h. */
+extern const struct option client_options[];
+
+/*
+ * Look up the IPv4 address of `host`, and store it with `port`.  Return 0, or
+ * -1 after a line on standard error.
+ */
+int client_resolve(const char *program, const char *host, in_port_t port,
+    struct sockaddr_in *);
 
 /*
  * Connect to the port mapper of `host`, a name or an IPv4 address, over TCP.

@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Background, pid file, and what the service manager is told.  Only
- * daemon_open() needs privileges.  What goes wrong is fatal, but for a pid file
- * that cannot be made and a service manager that does not listen.
- */
 #include "daemon.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,13 +10,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "decimal.h"
 #include "log.h"
+#include "logsink.h"
+
+#ifndef SYS_close_range /* Debian 11 */
+#define SYS_close_range 436
+#endif
 
 #define PID_FILE "portmap.pid"
 #define LOCK_FILE "lock"
@@ -30,47 +32,48 @@
 enum {
 	LOCK_ATTEMPTS = 35,
 	LOCK_PAUSE_MS = 20,
-	STATUS_MS = 1000
+	NOTIFY_RETRY_MS = 1000,
+	INHERITED_MAX = 1024
 };
 
 static int ready_fd = -1;
 static int pid_fd = -1;
-static int lock_fd = -1; /* held for as long as we live */
+static int lock_fd = -1; /* held until the process ends */
+static int notify_fd = -1;
+static bool ready_unsent;
 
-/* The service manager, and what it was last told. */
-static struct {
-	int fd;
-	const char *news; /* what it is told as soon as it takes it */
-	size_t entries;
-	int64_t due; /* not told again before, ms */
-} manager = {.fd = -1, .news = ""};
-
-static long
-number_in(const char *variable)
+static uint32_t
+number_in(const char *variable, uint32_t max)
 {
 	const char *text = getenv(variable);
-	char *end;
-	long n;
+	uint32_t n;
 
-	if (text == NULL)
-		return (0);
-	n = strtol(text, &end, 10);
-	return (end == text || *end != '\0' ? 0 : n);
+	return (text != NULL && decimal_parse_all(text, max, &n) ? n : 0);
 }
 
 int
 daemon_inherited(void)
 {
-	long n = number_in("LISTEN_FDS");
+	int n = (int)number_in("LISTEN_FDS", INHERITED_MAX);
 
-	if (number_in("LISTEN_PID") != (long)getpid() || n < 0 || n > INT_MAX)
+	if (number_in("LISTEN_PID", INT32_MAX) != (uint32_t)getpid())
 		return (0);
-	for (long i = 0; i < n; i++)
-		if (fcntl(DAEMON_INHERITED + (int)i, F_SETFD, FD_CLOEXEC) == -1)
-			log_fatal("init says that it has opened %ld sockets, "
-				  "and number %ld is not open: mend LISTEN_FDS",
-			    n, i + 1);
-	return ((int)n);
+	for (int i = 0; i < n; i++)
+		if (fcntl(LISTEN_FDS_START + i, F_SETFD, FD_CLOEXEC) == -1)
+			log_fatal("LISTEN_FDS=%d, but descriptor %d is not "
+				  "open",
+			    n, LISTEN_FDS_START + i);
+	return (n);
+}
+
+void
+daemon_close_from(int fd)
+{
+	/* Linux 5.9; glibc has had a function for it only since 2.34 */
+	if (syscall(SYS_close_range, fd, ~0u, 0) == 0)
+		return;
+	for (; fd < FD_SETSIZE; fd++)
+		close(fd);
 }
 
 void
@@ -81,7 +84,7 @@ daemon_start(void)
 	pid_t pid;
 
 	if (pipe2(fds, O_CLOEXEC) == -1)
-		log_fatal("cannot make a pipe: %s", strerror(errno));
+		log_fatal("cannot create a pipe: %s", strerror(errno));
 	if ((pid = fork()) == -1)
 		log_fatal("cannot fork: %s", strerror(errno));
 	if (pid == 0) {
@@ -93,7 +96,7 @@ daemon_start(void)
 	close(fds[1]);
 	while (read(fds[0], &byte, 1) == -1 && errno == EINTR)
 		;
-	/* the child has said why, if it has ended; if not, all is well */
+	/* a child that has ended has logged why */
 	if (waitpid(pid, &status, WNOHANG) == pid ||
 	    (byte != 'r' && waitpid(pid, &status, 0) == pid))
 		exit(WIFEXITED(status) && WEXITSTATUS(status) != 0
@@ -114,11 +117,11 @@ write_pid(void)
 }
 
 /*
- * sd_notify(3): a datagram to the socket that is named by NOTIFY_SOCKET, where
- * @ stands for the zero byte of an abstract one.
+ * Connect to the socket that NOTIFY_SOCKET names: sd_notify(3).  A leading @
+ * stands for the NUL of an abstract name.
  */
 static void
-find_manager(void)
+notify_open(void)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	const char *name = getenv("NOTIFY_SOCKET");
@@ -126,36 +129,53 @@ find_manager(void)
 
 	if (len == 0)
 		return;
-	if (len < 2 || len > sizeof(addr.sun_path) ||
-	    (name[0] != '/' && name[0] != '@')) {
-		log_warning("NOTIFY_SOCKET=%s is no socket: who started it is "
-			    "not told when it is ready",
-		    name);
-		return;
+	errno = EINVAL;
+	if (len >= 2 && len <= sizeof(addr.sun_path) &&
+	    (name[0] == '/' || name[0] == '@')) {
+		memcpy(addr.sun_path, name, len);
+		if (name[0] == '@')
+			addr.sun_path[0] = '\0';
+		len += offsetof(struct sockaddr_un, sun_path);
+		notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		if (notify_fd != -1 &&
+		    connect(notify_fd, (const struct sockaddr *)&addr,
+			(socklen_t)len) == 0)
+			return;
 	}
-	memcpy(addr.sun_path, name, len);
-	if (name[0] == '@')
-		addr.sun_path[0] = '\0';
-	len += offsetof(struct sockaddr_un, sun_path);
-	manager.fd =
-	    socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (manager.fd != -1 &&
-	    connect(manager.fd, (const struct sockaddr *)&addr,
-		(socklen_t)len) == 0)
-		return;
-	log_warning("NOTIFY_SOCKET=%s: %s: who started it is not told when it "
-		    "is ready",
+	log_warning("NOTIFY_SOCKET=%s: %s: the service manager is not "
+		    "notified",
 	    name, strerror(errno));
-	if (manager.fd != -1)
-		close(manager.fd);
-	manager.fd = -1;
+	if (notify_fd != -1)
+		close(notify_fd);
+	notify_fd = -1;
 }
 
-void
-daemon_keep(int fd)
+/* Return false if the service manager's queue is full. */
+static bool
+notify_send(const char *text)
 {
-	static char text[] = "FDSTORE=1\nFDNAME=connection";
-	struct iovec iov = {text, sizeof(text) - 1};
+	return (notify_fd == -1 ||
+		send(notify_fd, text, strlen(text),
+		    MSG_DONTWAIT | MSG_NOSIGNAL) != -1 ||
+		errno != EAGAIN);
+}
+
+int64_t
+daemon_tick(int64_t now)
+{
+	static int64_t retry;
+
+	if (ready_unsent && now >= retry) {
+		ready_unsent = !notify_send("READY=1");
+		retry = now + NOTIFY_RETRY_MS;
+	}
+	return (ready_unsent ? retry : INT64_MAX);
+}
+
+bool
+daemon_send_fd(int to, int fd, const void *bytes, size_t len)
+{
+	struct iovec iov = {(void *)(uintptr_t)bytes, len};
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(fd))];
@@ -165,74 +185,48 @@ daemon_keep(int fd)
 	    .msg_control = &control,
 	    .msg_controllen = sizeof(control)};
 
-	if (manager.fd == -1)
-		return;
 	memset(&control, 0, sizeof(control));
 	control.align.cmsg_level = SOL_SOCKET;
 	control.align.cmsg_type = SCM_RIGHTS;
 	control.align.cmsg_len = CMSG_LEN(sizeof(fd));
 	memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
-	(void)sendmsg(manager.fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-static bool
-has_been_told(size_t entries)
-{
-	return (manager.fd == -1 ||
-		(manager.news[0] == '\0' && manager.entries == entries));
-}
-
-/* What it does not take now is told by daemon_tick(). */
-static void
-tell_manager(size_t entries)
-{
-	char text[64];
-	int n = snprintf(text, sizeof(text), "%sSTATUS=%zu entries\n",
-	    manager.news, entries);
-
-	if (manager.fd == -1 ||
-	    send(manager.fd, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) != n)
-		return;
-	manager.news = "";
-	manager.entries = entries;
-}
-
-int64_t
-daemon_tick(int64_t now, size_t entries)
-{
-	if (!has_been_told(entries) && now >= manager.due) {
-		manager.due = now + STATUS_MS;
-		tell_manager(entries);
-	}
-	return (has_been_told(entries) ? INT64_MAX : manager.due);
+	return (sendmsg(to, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) != -1);
 }
 
 void
-daemon_ready(size_t entries)
+daemon_store_fd(int fd)
+{
+	static const char text[] = "FDSTORE=1\nFDNAME=connection";
+
+	if (notify_fd != -1)
+		(void)daemon_send_fd(notify_fd, fd, text, sizeof(text) - 1);
+}
+
+void
+daemon_ready(void)
 {
 	int null;
 
 	if (pid_fd != -1)
 		write_pid();
-	manager.news = "READY=1\n";
-	tell_manager(entries);
+	ready_unsent = !notify_send("READY=1");
 	if (ready_fd == -1)
 		return;
 	if (chdir("/") == -1)
-		log_fatal("cannot go to /: %s", strerror(errno));
-	log_detach();
+		log_fatal("cannot change directory: /: %s", strerror(errno));
+	logsink_detach();
 	if ((null = open("/dev/null", O_RDWR | O_CLOEXEC)) != -1) {
 		for (int fd = 0; fd <= 2; fd++)
 			dup2(null, fd);
 		close(null);
 	}
 	if (write(ready_fd, "r", 1) != 1)
-		log_fatal("who started it is gone: %s", strerror(errno));
+		log_fatal("the parent process is gone: %s", strerror(errno));
 	close(ready_fd);
 	ready_fd = -1;
 }
 
-/* Open the run directory, ours and writable by nobody else, or -1. */
+/* Open the run directory, which only we may write.  Return it, or -1. */
 static int
 open_dir(const char *dir)
 {
@@ -253,7 +247,7 @@ open_dir(const char *dir)
 	return (fd);
 }
 
-/* Another one is running: say which. */
+/* Exit, and name the instance that is running. */
 static void __attribute__((noreturn)) refuse(void)
 {
 	char text[32] = "";
@@ -283,21 +277,24 @@ daemon_open(const char *dir)
 {
 	int dir_fd;
 
-	find_manager();
+	notify_open();
 	dir_fd = open_dir(dir);
 	if (dir_fd != -1) {
 		pid_fd = open_ours(dir_fd, PID_FILE, 0644);
-		/* who can open a file can lock it, and keep us from starting */
+		/* 0600, because everyone who can open a file can lock it */
 		lock_fd = open_ours(dir_fd, LOCK_FILE, 0600);
 		close(dir_fd);
 	}
 	if (pid_fd == -1 || lock_fd == -1) {
-		log_warning("no pid file in %s: %s: make the directory, owned "
-			    "by the user who starts portmap, to have one",
+		log_warning("no pid file in %s: %s: create the directory, "
+			    "owned by the user who starts portmap",
 		    dir, strerror(errno));
+		if (pid_fd != -1)
+			close(pid_fd);
+		pid_fd = -1; /* without the lock it could be another's */
 		return;
 	}
-	/* the one before may be on its way out: `kill ...; portmap` */
+	/* the previous instance may be stopping: `kill ...; portmap` */
 	for (int i = 0; flock(lock_fd, LOCK_EX | LOCK_NB) == -1; i++) {
 		if (i == LOCK_ATTEMPTS)
 			refuse();
@@ -306,10 +303,9 @@ daemon_open(const char *dir)
 }
 
 void
-daemon_close(size_t entries)
+daemon_stopping(void)
 {
-	manager.news = "STOPPING=1\n";
-	tell_manager(entries);
+	notify_send("STOPPING=1");
 	if (pid_fd != -1 && ftruncate(pid_fd, 0) == -1)
 		log_warning("cannot empty the pid file: %s", strerror(errno));
 }

@@ -2,60 +2,70 @@
 #ifndef DAEMON_H
 #define DAEMON_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /*
- * The process as init sees it: in the background, alone, with a pid file,
- * and ready when it says so; or, under a service manager that speaks
- * sd_notify(3), in the foreground, with sockets that were opened for it.
+ * The process as init sees it: a background process with a pid file and a lock;
+ * or in the foreground, under a service manager, with socket activation and
+ * readiness notification.  Only daemon_open() needs privileges.
  */
 
-/*
- * How many sockets has init opened for this very process?  They are the
- * descriptors from DAEMON_INHERITED on: sd_listen_fds(3).
- */
 enum {
-	DAEMON_INHERITED = 3
+	LISTEN_FDS_START = 3 /* the first inherited socket: sd_listen_fds(3) */
 };
+
+/*
+ * Return how many sockets this process inherits by socket activation
+ * (LISTEN_FDS and LISTEN_PID), and set FD_CLOEXEC on them.  One that is not
+ * open is fatal.
+ */
 int daemon_inherited(void);
 
+/* Close the descriptors that were inherited by mistake, from `fd` on. */
+void daemon_close_from(int fd);
+
 /*
- * Go to the background.  The parent stays until daemon_ready() and returns 0
- * to whoever started it, or 1 when the child ends without that.
+ * Go to the background.  The parent waits for daemon_ready() and exits with 0,
+ * or, if the child ends before that, with the child's status.
  */
 void daemon_start(void);
 
 /*
- * Make `dir`, and in it the pid file and the lock that keeps a second instance
- * away.  When there is no right to make them, the daemon runs without; when
- * another one holds the lock and does not let go of it at once, this is fatal.
- * Also finds the service manager's socket.
+ * Create the directory `dir`, the pid file in it, and the lock that excludes a
+ * second instance.  Without the right to create them there is a warning.  If
+ * another instance holds the lock for 700 ms, this is fatal.
  */
 void daemon_open(const char *dir);
 
 /*
- * Every door answers, and there are `entries` in the table: write the pid
- * file, tell the service manager, let the parent go, and let go of the
- * terminal.
+ * Report that all sockets are served: write the pid file, and notify the
+ * service manager.  In the background also let the parent exit, and detach from
+ * the terminal.
  */
-void daemon_ready(size_t entries);
+void daemon_ready(void);
 
 /*
- * Tell the service manager how many entries there are, once a second when that
- * changes.  `now` in ms; returns when to be called again, or INT64_MAX.
+ * Notify the service manager if its queue was full until now.  `now` in ms of
+ * CLOCK_MONOTONIC.  Return the time of the next call, or INT64_MAX.
  */
-int64_t daemon_tick(int64_t now, size_t entries);
+int64_t daemon_tick(int64_t now);
 
 /*
- * Ask the service manager to keep this connection open when we end, and to
- * hand it to our successor: FDSTORE=1, sd_notify(3).  Nothing happens without a
- * manager, or when it is busy.  It then holds a copy of `fd`, so a connection
- * is over only after shutdown(2).
+ * Send `len` bytes and a descriptor over a local socket, without waiting:
+ * SCM_RIGHTS, unix(7).  Return false if that fails, with errno.
  */
-void daemon_keep(int fd);
+bool daemon_send_fd(int to, int fd, const void *bytes, size_t len);
 
-/* We stop: nobody is to be killed by our pid any more. */
-void daemon_close(size_t entries);
+/*
+ * Ask the service manager to hold a copy of this connection when we end, and to
+ * pass it to our successor: FDSTORE=1, sd_notify(3).  From then on the
+ * connection only ends by shutdown(2).  Without a manager this does nothing.
+ */
+void daemon_store_fd(int fd);
+
+/* Report that we stop: notify the service manager, empty the pid file. */
+void daemon_stopping(void);
 
 #endif

@@ -1,35 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Datagrams under libtirpc's svc layer.  svc_getreq_common() asks xp_recv for
- * one call after the other while xp_stat says that there are more, so a turn
- * is: fill the ring, answer each of it into transport_answers, send all.
- * Never waits: what the socket does not take at once is lost, as datagrams
- * are.
- */
 #include "datagram.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "door.h"
+#include "log.h"
 #include "loop.h"
-#include "stats.h"
+#include "peer.h"
 #include "transport.h"
-#include "wire.h"
 
 enum {
-	RING = 32,        /* datagrams read, and answers sent, at once */
-	RINGS_A_TURN = 4, /* then the other doors have their turn */
-	UDP_MAX = 65507,  /* the longest datagram that IPv4 can carry */
+	RING = 32,       /* datagrams received, or sent, at once */
+	UDP_MAX = 65507, /* bytes of the longest IPv4 datagram */
 };
+_Static_assert(UDP_MAX <= (int)TRANSPORT_REPLIES, "the longest reply fits");
+_Static_assert(TRANSPORT_REPLIES % 8 == 0, "replies are aligned to 8 bytes");
 
 struct datagram {
 	struct transport t; /* first */
-	const struct nets *guests;
-	struct datagram *next; /* of all that are served */
+	const struct addrfilt *acl;
 };
 
 union control {
@@ -37,49 +28,30 @@ union control {
 	char bytes[CMSG_SPACE(sizeof(struct in_pktinfo))];
 };
 
-/* The datagrams of this turn; one ring serves all sockets in turn. */
+/* The calls that on_readable() received, on whatever socket. */
 static struct {
-	unsigned count, next, rings;
 	struct mmsghdr msgs[RING];
 	struct iovec iovs[RING];
 	struct sockaddr_in from[RING];
 	union control control[RING];
-	/* one byte more than is served, to know what was longer */
+	/* one byte more than a call may have, to detect longer ones */
 	uint8_t bytes[RING][(WIRE_RECORD_MAX + 1 + 7) & ~7];
 } in;
 
-/* The answers of this turn, as sendmmsg() takes them. */
+/* Their replies, as sendmmsg(2) takes them. */
 static struct {
 	unsigned count;
-	size_t used; /* of transport_answers */
+	size_t used; /* bytes of transport_replies */
 	struct mmsghdr msgs[RING];
 	struct iovec iovs[RING];
 } out;
 
-static struct datagram *served;
+/* The datagram that is being served. */
+static struct msghdr *current;
 
-static void
-send_answers(int fd)
-{
-	unsigned sent = 0;
-
-	while (sent < out.count) {
-		int n = sendmmsg(fd, out.msgs + sent, out.count - sent,
-		    MSG_DONTWAIT | MSG_NOSIGNAL);
-
-		if (n > 0) {
-			sent += (unsigned)n;
-		} else if (errno != EINTR) {
-			sent++; /* an address that cannot be reached, say */
-			stats.lost++;
-		}
-	}
-	out.count = 0;
-	out.used = 0;
-}
-
-static void
-fill_ring(int fd)
+/* Receive up to a ring of datagrams, and return how many. */
+static unsigned
+receive(int fd)
 {
 	int n;
 
@@ -97,135 +69,144 @@ fill_ring(int fd)
 	do {
 		n = recvmmsg(fd, in.msgs, RING, MSG_DONTWAIT, NULL);
 	} while (n == -1 && errno == EINTR);
-	in.count = n > 0 ? (unsigned)n : 0;
-	in.next = 0;
-	in.rings++;
+	return (n > 0 ? (unsigned)n : 0);
+}
+
+static void
+send_replies(int fd)
+{
+	unsigned sent = 0;
+
+	while (sent < out.count) {
+		int n = sendmmsg(fd, out.msgs + sent, out.count - sent,
+		    MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n > 0) {
+			sent += (unsigned)n;
+		} else if (errno != EINTR) {
+			sent++; /* an unreachable address, for example */
+			counters.lost++;
+		}
+	}
+	out.count = 0;
+	out.used = 0;
 }
 
 /*
- * Who sent it, and where to: false when the kernel does not say.  Of what was
- * waiting at a socket of init's before we asked, it knows neither interface nor
- * address of ours: that is answered like a broadcast from the network, so with
- * success or not at all, and who wanted to register asks again.
+ * Fill in the caller and the destination.  Return false if the kernel does not
+ * report them.  For a datagram received before IP_PKTINFO was set, the
+ * interface and ipi_spec_dst are 0: it counts as a broadcast from the network.
  */
 static bool
-introduce(struct call *call, struct msghdr *msg)
+identify(struct call *call, struct msghdr *msg)
 {
-	struct in_pktinfo *info = door_pktinfo(msg);
+	struct in_pktinfo *info = peer_pktinfo(msg);
 
 	if (msg->msg_namelen != sizeof(call->peer.from) || info == NULL)
 		return (false);
 	memcpy(&call->peer.from, msg->msg_name, sizeof(call->peer.from));
-	call->peer.uid = OWNER_NONE;
-	call->peer.door = door_of(info->ipi_addr, info->ipi_ifindex);
+	call->peer.uid = UID_UNKNOWN;
+	call->peer.prot = IPPROTO_UDP;
+	call->peer.origin = peer_origin(info->ipi_addr, info->ipi_ifindex);
 	call->ifindex = info->ipi_ifindex;
 	call->local = info->ipi_spec_dst;
 	call->datagram = true;
 	call->broadcast = info->ipi_addr.s_addr != info->ipi_spec_dst.s_addr;
-	/* the answer leaves from that address, by whatever way leads back */
+	/* the reply leaves from that address, by any interface */
 	info->ipi_ifindex = 0;
 	return (true);
 }
 
-static bool_t
-datagram_recv(SVCXPRT *xprt, struct rpc_msg *msg)
+static void
+serve(struct datagram *d, struct mmsghdr *m)
 {
-	struct datagram *d = (struct datagram *)(void *)xprt;
-	struct mmsghdr *m;
+	struct call *call = &d->t.call;
 
-	if (in.next == in.count) {
-		in.rings = 0;
-		fill_ring(xprt->xp_fd);
-		if (in.count == 0)
-			return (FALSE);
+	if (m->msg_len > WIRE_RECORD_MAX || !identify(call, &m->msg_hdr)) {
+		counters.badcalls++;
+		return;
 	}
-	m = &in.msgs[in.next++];
-	if (m->msg_len > WIRE_RECORD_MAX ||
-	    !introduce(&d->t.call, &m->msg_hdr)) {
-		stats.garbage++;
-		return (FALSE);
+	if (!transport_allows(
+		d->acl, call->peer.from.sin_addr, peer_is_lo(call->ifindex))) {
+		counters.acl_denied++;
+		return;
 	}
-	if (!transport_admits(d->guests, d->t.call.peer.from.sin_addr,
-		door_is_lo(d->t.call.ifindex))) {
-		stats.shut++;
-		return (FALSE);
-	}
-	return (transport_decode(&d->t, in.bytes[in.next - 1], m->msg_len,
-		    msg) == CALL_TAKEN);
+	current = &m->msg_hdr;
+	transport_serve(&d->t, current->msg_iov->iov_base, m->msg_len);
 }
 
-static enum xprt_stat
-datagram_stat(SVCXPRT *xprt)
+static void
+on_readable(void *arg)
 {
-	struct transport *t = transport_of(xprt);
+	struct datagram *d = arg;
+	unsigned n;
 
-	if (t->hurry)
-		send_answers(xprt->xp_fd);
-	t->hurry = false;
-	if (in.next < in.count)
-		return (XPRT_MOREREQS);
-	if (out.count > 0)
-		send_answers(xprt->xp_fd);
-	/* a ring that was full: there may be more already */
-	if (in.count == RING && in.rings < RINGS_A_TURN && !loop_is_late())
-		fill_ring(xprt->xp_fd);
-	else
-		in.count = in.next = 0;
-	return (in.count > 0 ? XPRT_MOREREQS : XPRT_IDLE);
+	do {
+		n = receive(d->t.xprt.xp_fd);
+		for (unsigned i = 0; i < n; i++)
+			serve(d, &in.msgs[i]);
+		send_replies(d->t.xprt.xp_fd);
+	} while (n == RING && !loop_over_budget());
 }
 
 /*
- * Encode after the answers that are already there, or in their place once
- * they are sent.  To the network never more than was asked with.
+ * Encode after the replies in the buffer, or send these first if there is no
+ * room.  A reply to the network is at most as long as its call.
  */
 static size_t
 encode(struct transport *t, struct rpc_msg *reply)
 {
 	size_t limit =
-	    t->call.peer.door == DOOR_NETWORK ? t->call.len : UDP_MAX;
-	size_t room = sizeof(transport_answers) - out.used;
-	size_t len = transport_encode(t, reply, transport_answers + out.used,
+	    t->call.peer.origin == ORIGIN_NETWORK ? t->call.len : UDP_MAX;
+	size_t room = sizeof(transport_replies) - out.used;
+	size_t len = transport_encode(t, reply, transport_replies + out.used,
 	    room < limit ? room : limit);
 
 	if (len == 0 && room < limit) {
-		send_answers(t->xprt.xp_fd);
-		len = transport_encode(t, reply, transport_answers, limit);
+		send_replies(t->xprt.xp_fd);
+		len = transport_encode(t, reply, transport_replies, limit);
 	}
 	return (len);
 }
 
 static bool_t
-datagram_reply(SVCXPRT *xprt, struct rpc_msg *reply)
+on_reply(SVCXPRT *xprt, struct rpc_msg *reply)
 {
 	struct transport *t = transport_of(xprt);
-	struct msghdr *asked = &in.msgs[in.next - 1].msg_hdr;
 	size_t len;
 
-	/* a broadcast is answered with success or not at all */
+	/* a broadcast gets no error replies */
 	if (t->call.broadcast && !transport_succeeds(reply))
 		return (TRUE);
 	if ((len = encode(t, reply)) == 0) {
 		if (!transport_succeeds(reply))
 			return (FALSE);
-		stats.too_long++;
+		counters.too_long++;
 		svcerr_systemerr(xprt);
 		return (FALSE);
 	}
-	out.iovs[out.count] = (struct iovec){transport_answers + out.used, len};
-	out.msgs[out.count].msg_hdr = *asked;
+	out.iovs[out.count] = (struct iovec){transport_replies + out.used, len};
+	out.msgs[out.count].msg_hdr = *current;
 	out.msgs[out.count].msg_hdr.msg_iov = &out.iovs[out.count];
 	out.count++;
 	out.used += (len + 7) & ~(size_t)7;
 	return (TRUE);
 }
 
-static void
-datagram_destroy(SVCXPRT *xprt)
+SVCXPRT *
+datagram_serve(int fd, const struct addrfilt *acl)
 {
-	loop_watch(xprt->xp_fd, NULL, NULL);
-	transport_unregister(transport_of(xprt));
-	close(xprt->xp_fd);
-	free(xprt);
+	struct datagram *d = calloc(1, sizeof(*d));
+
+	if (d == NULL)
+		return (NULL);
+	if (transport_register(&d->t, fd, on_reply) == -1) {
+		free(d);
+		return (NULL);
+	}
+	d->acl = acl;
+	loop_watch(fd, on_readable, NULL, d);
+	return (&d->t.xprt);
 }
 
 int
@@ -242,48 +223,11 @@ datagram_send(int fd, struct in_addr from, const struct sockaddr_in *to,
 	    .msg_control = &control,
 	    .msg_controllen = sizeof(control)};
 
-	/* an initialiser clears one member of a union, and no more: gcc 15 */
+	/* an initialiser may leave the padding of a union unset: gcc 15 */
 	memset(&control, 0, sizeof(control));
 	control.align.cmsg_level = IPPROTO_IP;
 	control.align.cmsg_type = IP_PKTINFO;
 	control.align.cmsg_len = CMSG_LEN(sizeof(struct in_pktinfo));
-	door_pktinfo(&msg)->ipi_spec_dst = from;
+	peer_pktinfo(&msg)->ipi_spec_dst = from;
 	return (sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == -1 ? -1 : 0);
-}
-
-SVCXPRT *
-datagram_serve(int fd, const struct nets *guests)
-{
-	static const struct xp_ops ops = {
-	    .xp_recv = datagram_recv,
-	    .xp_stat = datagram_stat,
-	    .xp_getargs = transport_getargs,
-	    .xp_reply = datagram_reply,
-	    .xp_freeargs = transport_freeargs,
-	    .xp_destroy = datagram_destroy,
-	};
-	struct datagram *d = calloc(1, sizeof(*d));
-
-	if (d == NULL)
-		return (NULL);
-	if (transport_register(&d->t, fd, &ops) == -1) {
-		free(d);
-		return (NULL);
-	}
-	d->guests = guests;
-	d->next = served;
-	served = d;
-	loop_watch(fd, svc_getreq_common, NULL);
-	return (&d->t.xprt);
-}
-
-void
-datagram_close_all(void)
-{
-	struct datagram *d;
-
-	while ((d = served) != NULL) {
-		served = d->next;
-		datagram_destroy(&d->t.xprt);
-	}
 }

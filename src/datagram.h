@@ -6,28 +6,25 @@
 
 #include <rpc/rpc.h>
 
-#include "nets.h"
+#include "addrfilt.h"
 
 /*
- * The datagram transport.  Datagrams are read many at a time, and the answers
- * sent many at a time.
+ * The UDP transport: one system call receives many datagrams, and one sends the
+ * replies.  Never blocks; a reply that the socket does not take is lost.
  */
 
 /*
- * Serve a UDP socket with IP_PKTINFO set.  Strangers that are not in `guests`
- * get no answer; NULL: everybody may ask.  The transport, to be handed to
- * svc_reg(), or NULL when out of memory.
+ * Serve a UDP socket that has IP_PKTINFO set.  Do not reply to callers on the
+ * network whose address `acl` does not contain; NULL allows every address.
+ * Return the transport, for svc_reg(), or NULL when out of memory.
  */
-SVCXPRT *datagram_serve(int fd, const struct nets *guests);
+SVCXPRT *datagram_serve(int fd, const struct addrfilt *acl);
 
 /*
- * Send one datagram outside of any call, from `from`, an address of ours, by
- * a socket that is served: 0, or -1 with errno.
+ * Send one datagram outside of any call, on a served socket, from the address
+ * `from` of this host.  Return 0, or -1 with errno.
  */
 int datagram_send(int fd, struct in_addr from, const struct sockaddr_in *to,
     const void *bytes, size_t len);
-
-/* Stop serving them all and close their sockets. */
-void datagram_close_all(void);
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The journal.  write(2) without fsync(2): it is to survive the daemon, not
- * the machine, whose reboot makes every port in it void.
+ * write(2) without fsync(2), because the journal must survive the daemon and
+ * not the machine: after a reboot no port in it is in use.
  *
- * A change is one appended line.  When the file has grown well past what is
- * alive it is written anew beside the old one and renamed over it; the same
- * mends it after a write has failed, so a line is never appended to a torn
- * one.
+ * A change is one appended line.  When the file has become much longer than the
+ * table, the table is written to a new file, which replaces the old one.  This
+ * also repairs the journal after a failed write, so that no line is appended to
+ * an incomplete one.
  */
 #include "journal.h"
 
@@ -17,43 +17,41 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
-
-#include <linux/fs.h>
 
 #include "log.h"
 #include "loop.h"
-#include "replay.h"
+#include "journal_read.h"
 
 enum {
-	LINE_SIZE = 80, /* of ours: five numbers of ten digits */
-	GROWN = 1024,   /* lines beyond twice what is alive: write it anew */
+	LINE_SIZE = 80, /* five numbers of ten digits */
+	GROWN = 1024,   /* lines beyond twice the entries: write a new file */
 	RETRY_MS = 1000,
 };
 
-static struct {
+static struct journal {
 	char path[PATH_MAX];
-	char dir[PATH_MAX]; /* of path, and what is called what in it */
-	char name[NAME_MAX + 1];
-	char temporary[PATH_MAX + 8];
+	char dir[PATH_MAX];
+	char name[NAME_MAX + 1]; /* of the journal in its directory */
+	char bad_name[NAME_MAX + 8];
+	char temporary[PATH_MAX + 8]; /* what replaces it */
+	char bad[PATH_MAX + 8];       /* where an untrusted one goes */
 	char boot[64];
 	const struct table *table;
-	int old_fd;     /* what was there at start, to be loaded */
-	int fd;         /* -1: there is none, or it is broken */
-	struct stat st; /* of fd */
+	int old_fd; /* the journal found at start, or -1 */
+	int fd;     /* the journal written, or -1 */
 	size_t lines;
-	bool kept;   /* a journal is wanted */
-	bool seen;   /* what was at its place has been looked at */
-	bool broken; /* and the operator has been told */
+	bool enabled;
+	bool checked; /* a file found at start was checked */
+	bool broken;  /* it cannot be written, and that was logged */
 	int64_t retry;
-} journal = {.old_fd = -1, .fd = -1, .retry = INT64_MAX};
+} journal;
 
 /*
- * What is there already.
+ * Start.
  */
 
-/* The kernel's name for this boot; "-" when it does not say. */
+/* Read the kernel's id of this boot: random(4).  "-" if it is not known. */
 static void
 read_boot_id(void)
 {
@@ -70,45 +68,55 @@ read_boot_id(void)
 		snprintf(journal.boot, sizeof(journal.boot), "-");
 }
 
-/* Why this file may not be believed, or NULL. */
-static const char *
-distrust(const struct stat *st, uid_t owner)
+/* Return why this file is not trusted, or JOURNAL_GOOD. */
+static enum journal_fault
+check(int fd, uid_t owner)
 {
-	if (!S_ISREG(st->st_mode))
-		return ("type");
-	if (st->st_uid != owner)
-		return ("owner");
-	if ((st->st_mode & (S_IRWXG | S_IRWXO)) != 0)
-		return ("mode");
-	return (st->st_nlink == 1 ? NULL : "links");
+	struct stat st;
+
+	if (fstat(fd, &st) == -1)
+		return (JOURNAL_UNREAD);
+	if (!S_ISREG(st.st_mode))
+		return (JOURNAL_TYPE);
+	if (st.st_uid != owner)
+		return (JOURNAL_OWNER);
+	if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+		return (JOURNAL_MODE);
+	return (st.st_nlink == 1 ? JOURNAL_GOOD : JOURNAL_LINKS);
 }
 
-/* Out of the way, under a name that nothing has yet. */
+/*
+ * Rename an untrusted file, so that the operator can inspect it: in the
+ * directory `dir_fd`, as root, or by its path (AT_FDCWD) as the daemon's user.
+ */
 static void
-move_aside(const char *why)
+move_aside(int dir_fd, enum journal_fault fault)
 {
-	char aside[PATH_MAX + 16];
+	static const char *const reasons[JOURNAL_FAULTS] = {
+	    [JOURNAL_FORMAT] = "format",
+	    [JOURNAL_TYPE] = "type",
+	    [JOURNAL_OWNER] = "owner",
+	    [JOURNAL_MODE] = "mode",
+	    [JOURNAL_LINKS] = "links",
+	    [JOURNAL_UNREAD] = "unread",
+	};
 
-	for (unsigned i = 1; i < 1000; i++) {
-		snprintf(aside, sizeof(aside), "%s.bad%u", journal.path, i);
-		/* musl has no function for it */
-		if (syscall(SYS_renameat2, AT_FDCWD, journal.path, AT_FDCWD,
-			aside, RENAME_NOREPLACE) == 0) {
-			log_warning("journal %s is not to be believed (%s): "
-				    "moved aside to %s, starting empty",
-			    journal.path, why, aside);
-			return;
-		}
-		if (errno != EEXIST)
-			break;
+	bool by_path = dir_fd == AT_FDCWD;
+
+	if (renameat(dir_fd, by_path ? journal.path : journal.name, dir_fd,
+		by_path ? journal.bad : journal.bad_name) == 0) {
+		log_warning("journal %s: untrusted (%s); renamed to %s, "
+			    "starting without it",
+		    journal.path, reasons[fault], journal.bad);
+		return;
 	}
-	log_warning("journal %s is not to be believed (%s) and cannot be moved "
-		    "aside: %s: move it away; until then none is kept",
-	    journal.path, why, strerror(errno));
-	journal.kept = false;
+	log_warning("journal %s: untrusted (%s); cannot rename it to %s: %s; "
+		    "keeping no journal",
+	    journal.path, reasons[fault], journal.bad, strerror(errno));
+	journal.enabled = false;
 }
 
-/* Make the directory if need be and open it: its descriptor, or -1. */
+/* Open the directory, and create it if there is none.  Return it, or -1. */
 static int
 open_dir(bool own_dir, bool *made)
 {
@@ -117,35 +125,105 @@ open_dir(bool own_dir, bool *made)
 				      (own_dir || *made ? O_NOFOLLOW : 0)));
 }
 
-/* Take over what is there, if it is to be believed. */
+/* Open the journal of an earlier daemon, if there is one that is trusted. */
 static void
-take_over(int dir_fd, uid_t owner, uid_t uid, gid_t gid)
+open_old(int dir_fd, uid_t owner, uid_t uid, gid_t gid)
 {
-	const char *why;
-	struct stat st;
+	enum journal_fault fault;
 	int fd = openat(dir_fd, journal.name,
 	    O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
 	if (fd == -1) {
-		/* a symbolic link, a socket; or it cannot be read */
+		/* ELOOP for a symbolic link, ENXIO for a socket */
 		if (errno != ENOENT)
-			move_aside(errno == ELOOP || errno == ENXIO
-				       ? "type"
-				       : strerror(errno));
+			move_aside(dir_fd, errno == ELOOP || errno == ENXIO
+					       ? JOURNAL_TYPE
+					       : JOURNAL_UNREAD);
 		return;
 	}
-	why = fstat(fd, &st) == -1 ? strerror(errno) : distrust(&st, owner);
-	if (why == NULL && st.st_uid != uid && fchown(fd, uid, gid) == -1)
-		why = "owner";
-	if (why == NULL) {
+	fault = check(fd, owner);
+	if (fault == JOURNAL_GOOD && owner != uid && fchown(fd, uid, gid) == -1)
+		fault = JOURNAL_OWNER;
+	if (fault == JOURNAL_GOOD) {
 		journal.old_fd = fd;
 		return;
 	}
 	close(fd);
-	move_aside(why);
+	move_aside(dir_fd, fault);
 }
 
-/* It cannot be written: say so once, and try again. */
+static void
+set_path(const char *path)
+{
+	const char *name = strrchr(path, '/') + 1;
+
+	if (*name == '\0' || strlen(name) > NAME_MAX - sizeof(".new"))
+		log_fatal(
+		    "-m %s: the name of the file is missing or too long", path);
+	snprintf(journal.path, sizeof(journal.path), "%s", path);
+	snprintf(journal.temporary, sizeof(journal.temporary), "%s.new", path);
+	snprintf(journal.bad, sizeof(journal.bad), "%s.bad", path);
+	/* without its last slash, which would follow a symbolic link */
+	snprintf(journal.dir, sizeof(journal.dir), "%.*s",
+	    name - path == 1 ? 1 : (int)(name - path - 1), path);
+	snprintf(journal.name, sizeof(journal.name), "%s", name);
+	snprintf(journal.bad_name, sizeof(journal.bad_name), "%s.bad", name);
+}
+
+/* Return true if only root and `uid` can write a directory. */
+static bool
+is_private(const struct stat *st, uid_t uid)
+{
+	return ((st->st_uid == UID_ROOT || st->st_uid == uid ||
+		    st->st_uid == geteuid()) &&
+		(st->st_mode & (S_IWGRP | S_IWOTH)) == 0);
+}
+
+void
+journal_prepare(const char *path, bool own_dir, uid_t uid, gid_t gid)
+{
+	struct stat st;
+	bool made;
+	int dir_fd;
+
+	journal = (struct journal){.old_fd = -1, .fd = -1, .retry = INT64_MAX};
+	if (path == NULL)
+		return;
+	if (strlen(path) >= sizeof(journal.path) || path[0] != '/')
+		log_fatal("-m %s: must be an absolute path, or none", path);
+	set_path(path);
+	read_boot_id();
+	journal.enabled = true;
+	dir_fd = open_dir(own_dir, &made);
+	if (dir_fd == -1)
+		return; /* the first attempt to write will report it */
+	if (fstat(dir_fd, &st) == -1)
+		log_fatal("-m %s: %s", path, strerror(errno));
+	if (!own_dir && !is_private(&st, uid))
+		log_fatal("-m %s: other users can write its directory", path);
+	/* our own directory may belong to the user of an earlier daemon */
+	open_old(dir_fd, own_dir ? st.st_uid : uid, uid, gid);
+	journal.checked = true;
+	/*
+	 * Not earlier, or that user could swap files during the checks.  The
+	 * first attempt to write reports a failure.
+	 */
+	if ((own_dir || made) && fchmod(dir_fd, 0700) == 0)
+		(void)!fchown(dir_fd, uid, gid);
+	close(dir_fd);
+}
+
+const char *
+journal_dir(void)
+{
+	return (journal.enabled ? journal.dir : NULL);
+}
+
+/*
+ * Writing.
+ */
+
+/* Close a journal that cannot be written, log that once, and retry later. */
 static void
 broke(int error)
 {
@@ -156,69 +234,17 @@ broke(int error)
 	if (journal.broken)
 		return;
 	journal.broken = true;
-	log_warning("journal %s cannot be written: %s: the map is in memory "
-		    "only, and will be written when that is mended",
+	log_warning("journal %s: cannot write: %s; mappings are in memory only "
+		    "until a write succeeds",
 	    journal.path, strerror(error));
 }
 
-/* Take the path apart. */
-static void
-set_path(const char *path)
-{
-	const char *name = strrchr(path, '/') + 1;
-
-	if (*name == '\0' || strlen(name) > NAME_MAX - sizeof(".bad999"))
-		log_fatal("-m %s: give a file in that directory", path);
-	snprintf(journal.path, sizeof(journal.path), "%s", path);
-	snprintf(journal.temporary, sizeof(journal.temporary), "%s.new", path);
-	/* without its last slash, which would follow a symbolic link */
-	snprintf(journal.dir, sizeof(journal.dir), "%.*s",
-	    name - path == 1 ? 1 : (int)(name - path - 1), path);
-	snprintf(journal.name, sizeof(journal.name), "%s", name);
-}
-
-void
-journal_prepare(const char *path, bool own_dir, uid_t uid, gid_t gid)
-{
-	struct stat st;
-	bool made;
-	int dir_fd;
-
-	if (path == NULL)
-		return;
-	if (strlen(path) >= sizeof(journal.path) || path[0] != '/')
-		log_fatal("-m %s: give the whole path of a file, from / on, or "
-			  "none",
-		    path);
-	set_path(path);
-	read_boot_id();
-	journal.kept = true;
-	dir_fd = open_dir(own_dir, &made);
-	if (dir_fd == -1)
-		return; /* the first attempt to write will say so */
-	/* in our own directory: whoever it belongs to until now */
-	if (fstat(dir_fd, &st) == 0)
-		take_over(dir_fd, own_dir ? st.st_uid : uid, uid, gid);
-	/* given away only now: until here nobody could move anything into it */
-	if (own_dir || made)
-		journal.seen =
-		    fchmod(dir_fd, 0700) == 0 && fchown(dir_fd, uid, gid) == 0;
-	else
-		journal.seen = true;
-	close(dir_fd);
-}
-
-/*
- * Writing.
- */
-
-/* How a registration is written down. */
 static void
 set_line(const struct mapping *m, char line[LINE_SIZE])
 {
 	char owner[16] = "-";
 
-	if (m->owner != OWNER_NONE)
+	if (m->owner != UID_UNKNOWN)
 		snprintf(owner, sizeof(owner), "%" PRIu32, (uint32_t)m->owner);
 	snprintf(line, LINE_SIZE, "set %u %u %u %u %s\n", m->prog, m->vers,
 	    m->prot, m->port, owner);
@@ -232,16 +258,11 @@ append(const char *line)
 
 	if (journal.fd == -1)
 		return;
-	/* a file that is no longer at its place would be lost in silence */
-	if (stat(journal.path, &st) == -1) {
-		broke(errno);
+	if (fstat(journal.fd, &st) == 0 && st.st_nlink == 0) {
+		broke(ENOENT); /* the file was removed or replaced */
 		return;
 	}
-	if (st.st_ino != journal.st.st_ino || st.st_dev != journal.st.st_dev) {
-		broke(ENOENT);
-		return;
-	}
-	errno = ENOSPC;
+	errno = ENOSPC; /* write(2) sets no errno on a short write */
 	if (write(journal.fd, line, len) != (ssize_t)len)
 		broke(errno);
 	journal.lines++;
@@ -252,7 +273,7 @@ write_all(FILE *f)
 {
 	char line[LINE_SIZE];
 
-	fprintf(f, REPLAY_HEADER "%s\n", journal.boot);
+	fprintf(f, JOURNAL_HEADER "%s\n", journal.boot);
 	journal.lines = 1;
 	for (const struct mapping *m = table_first(journal.table); m != NULL;
 	     m = table_next(m)) {
@@ -282,18 +303,20 @@ open_copy(int fd)
 	return (f);
 }
 
-/* The whole table into a new file, which takes the place of the old one. */
+/* Write the table to a new file, and replace the journal by it. */
 static int
 rewrite(void)
 {
 	FILE *f;
 	int fd, error;
 
-	if (!journal.seen) {
-		/* it could not be looked at before, so it was not loaded */
+	if (!journal.checked) {
+		/* it could not be opened at start, so it was not loaded */
 		if (access(journal.path, F_OK) == 0)
-			move_aside("unread");
-		journal.seen = true;
+			move_aside(AT_FDCWD, JOURNAL_UNREAD);
+		journal.checked = true;
+		if (!journal.enabled)
+			return (0);
 	}
 	if (unlink(journal.temporary) == -1 && errno != ENOENT)
 		return (-1);
@@ -303,7 +326,6 @@ rewrite(void)
 	if (fd == -1)
 		return (-1);
 	if ((f = open_copy(fd)) == NULL || write_all(f) == -1 ||
-	    fstat(fd, &journal.st) == -1 ||
 	    rename(journal.temporary, journal.path) == -1) {
 		error = errno;
 		if (f != NULL)
@@ -329,30 +351,30 @@ rewrite_or_retry(void)
 	}
 	journal.retry = INT64_MAX;
 	if (journal.broken)
-		log_warning("journal %s is written again", journal.path);
+		log_warning("journal %s: written again", journal.path);
 	journal.broken = false;
 }
 
 void
 journal_load(struct table *t)
 {
-	const char *why = NULL;
+	enum journal_fault fault = JOURNAL_GOOD;
 	FILE *f;
 
 	journal.table = t;
 	if (journal.old_fd != -1) {
 		if ((f = fdopen(journal.old_fd, "r")) == NULL)
 			log_fatal("out of memory");
-		why = replay(f, journal.boot, t);
+		fault = journal_read(f, journal.boot, t);
 		fclose(f);
-		journal.old_fd = -1;
 	}
-	if (why != NULL && strcmp(why, "boot") == 0)
-		log_warning("journal %s is of another boot: starting empty",
+	if (fault == JOURNAL_BOOT)
+		log_warning("journal %s: of another boot; starting with no "
+			    "mappings",
 		    journal.path);
-	else if (why != NULL)
-		move_aside(why);
-	if (journal.kept)
+	else if (fault != JOURNAL_GOOD)
+		move_aside(AT_FDCWD, fault);
+	if (journal.enabled)
 		rewrite_or_retry();
 }
 
@@ -390,13 +412,4 @@ journal_tick(int64_t now)
 	if (now >= journal.retry)
 		rewrite_or_retry();
 	return (journal.retry);
-}
-
-void
-journal_close(void)
-{
-	if (journal.fd != -1)
-		close(journal.fd);
-	journal.fd = -1;
-	journal.retry = INT64_MAX;
 }

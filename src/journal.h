@@ -11,41 +11,43 @@
 
 /*
  * What survives a crash: a text file with one line for each change of the
- * table, written before the change is answered.
+ * table, written before the reply to the change.
  *
  *	portmap journal 1 boot=BOOT-ID
- *	set PROG VERS PROT PORT OWNER	OWNER is a uid, or - if not known
+ *	set PROG VERS PROT PORT OWNER	OWNER is a uid, or - if unknown
  *	unset PROG VERS PROT		PROT 0 is every protocol
  *
- * It is believed only when nobody but the daemon can have written it, and in
- * the boot that it was written in.  When it cannot be written, the daemon goes
- * on without it, says so once, and tries again.
+ * A journal is trusted if only the daemon can have written it, and in the boot
+ * that it names.  While it cannot be written, the daemon goes on without it,
+ * logs that once, and tries again each second.
  */
 
 /*
- * While still privileged: see to the journal at `path`, to be written by this
- * user.  Its directory is made if need be; when it is the daemon's own
- * (`own_dir`) it is given to that user, with the journal in it.  A journal
- * that cannot be believed is moved aside.  NULL: no journal is kept.
+ * Open the journal at the absolute `path` while still privileged, so that the
+ * user `uid` can write it; NULL stands for no journal.  Create its directory if
+ * there is none.  If the directory is our own (`own_dir`), it and the journal
+ * become that user's.  An untrusted journal is renamed.  A wrong path is
+ * fatal, as is a directory of `path` that other users can write.
  */
 void journal_prepare(const char *path, bool own_dir, uid_t uid, gid_t gid);
 
+/* Return the directory of the journal, or NULL if none is kept. */
+const char *journal_dir(void);
+
 /*
- * As that user: add what the journal holds to the table, and write it anew.
- * The table is the one that the journal is kept for from now on.
+ * After journal_prepare(), and as that user: read the journal into the table,
+ * and write it again.  Later changes of this table are appended.
  */
 void journal_load(struct table *);
 
-/* Write one change down that the table has already seen. */
+/* Write a change that was made to the table. */
 void journal_set(const struct mapping *);
 void journal_unset(uint32_t prog, uint32_t vers, uint32_t prot);
 
 /*
- * Try again to write what could not be written.  `now` in ms; returns when to
- * be called again, or INT64_MAX.
+ * Try again to write the journal if it is due.  `now` in ms of CLOCK_MONOTONIC.
+ * Return the time of the next call, or INT64_MAX.
  */
 int64_t journal_tick(int64_t now);
-
-void journal_close(void);
 
 #endif

@@ -9,63 +9,80 @@
 #include "pmap.h"
 
 /*
- * The log: one function an event, one line an event, `event key=value ...`,
- * numbers only; but for the warnings that a start or the journal can give,
- * which are sentences.  It goes to syslog (ident portmap, facility daemon), or
- * to stderr in the foreground, and never waits for either.  portmap.8 explains
- * each event to the operator; what is added here is added there.
+ * The log: each event has one function and one line, `event key=value ...`.
+ * Addresses, uids and programs are numbers.  Warnings, which a start or the
+ * journal can give, are sentences.  portmap.8 explains each event to the
+ * operator.
  */
 
-/*
- * Connect to syslog.  In the foreground the log goes to stderr, else to
- * syslog, and to stderr as well until log_detach().
- */
-void log_open(bool foreground);
-void log_detach(void);
+/* What the daemon did since its start.  USR2 logs it; log functions do not
+ * count. */
+struct counters {
+	uint64_t calls[ORIGINS][PMAP_PROCS];
+	uint64_t refused[VERDICTS]; /* SET and UNSET */
+	uint64_t callits[CALLIT_OUTCOMES];
+	uint64_t badcalls;   /* calls that are malformed or not served */
+	uint64_t acl_denied; /* datagrams and connections denied by -a or -l */
+	uint64_t too_long;   /* replies longer than their call */
+	uint64_t evicted;    /* connections closed in favour of others */
+	uint64_t idle;       /* connections closed after 30 s idle or blocked */
+	uint64_t lost;       /* UDP replies that could not be sent */
+	uint64_t denied;     /* system calls that the sandbox denied */
+};
+extern struct counters counters;
 
 void log_set_verbose(bool);
 bool log_verbose(void);
 
 /*
- * Say how many lines were left out, when there were any and a second has
- * passed.  `now` in ms of CLOCK_MONOTONIC; returns when to be called again,
- * or INT64_MAX.
+ * Log how many lines were suppressed, if any, once a second.  `now` in ms of
+ * CLOCK_MONOTONIC.  Return the time of the next call, or INT64_MAX.
  */
 int64_t log_tick(int64_t now);
 
 /*
- * Cannot start: one line, to stderr and to syslog, that says what to do.
- * Exits with status 1.
+ * Log one line, to stderr and to syslog, and exit with status 1.  The line says
+ * what failed, and what the operator can do about it.
  */
 void log_fatal(const char *fmt, ...)
     __attribute__((format(printf, 1, 2), noreturn));
 
-/* Something the operator should read, once, and what to do about it. */
+/* Log what the operator must know, and what to do about it. */
 void log_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-void log_ready(unsigned port, const char *user, size_t entries);
+void log_ready(
+    unsigned port, const char *user, size_t entries, const char *sandbox);
 void log_stopped(int sig, size_t entries);
 void log_verbosity(void);
-void log_stats(size_t entries, size_t connections, size_t forwards);
 
-/* Each call, in verbose mode; `m` and `result` mean what proc says. */
+/* Log that the abstract name of the local socket is open now. */
+void log_listening(void);
+
+/* Log all counters, and the current numbers of these three things. */
+void log_counters(size_t entries, size_t connections, size_t callits);
+
+/* In verbose mode, log a call; `m` and `result` depend on the procedure. */
 void log_call(const struct peer *, uint32_t proc, const struct mapping *m,
     uint32_t result);
 
-/* What became of a CALLIT of `from`: counted, and logged in verbose mode. */
-void log_callit(enum callit, const struct sockaddr_in *from, uint32_t prog,
+/* In verbose mode, log a step or the outcome of a CALLIT of this caller. */
+void log_callit(enum callit_outcome, const struct peer *, uint32_t prog,
     uint32_t vers, uint32_t proc);
 
-/* An entry is dropped because nothing is bound to its port. */
-void log_dead(const struct mapping *);
-
-/* The following are limited to a few lines a second. */
+/*
+ * Log an event, but at most five lines a second of each event and origin;
+ * log_tick() begins a new second.
+ */
+void log_stale(const struct mapping *);
 void log_refused(
-    const struct peer *, uint32_t proc, const struct mapping *m, enum why);
+    const struct peer *, uint32_t proc, const struct mapping *m, enum verdict);
 void log_replaced(const struct mapping *old, const struct mapping *by);
-void log_dropped(const struct peer *, const char *why);
+void log_badcall(const struct peer *, const char *reason);
 void log_evicted(const struct peer *);
-void log_skipped(size_t line, const char *why);
-void log_trouble(const char *what, int error);
+void log_skipped(size_t line, const char *reason);
+void log_error(const char *what, int error);
+
+/* Return the name of a verdict, as in `reason=`. */
+const char *log_verdict(enum verdict);
 
 #endif

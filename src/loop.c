@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * select(), deadlines, and signals as events.  Signals come through a
- * signalfd: with pselect() they would starve while there is always something
- * to read.  The only place that asks the clock.
+ * select(), deadlines, and signals as events.  Signals arrive through a
+ * signalfd: pselect() would delay them while there is always something to read.
+ * No other module reads CLOCK_MONOTONIC.
  */
 #include "loop.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/select.h>
@@ -18,31 +17,43 @@
 #include <unistd.h>
 
 enum {
-	TURN_MS = 10,
+	BUDGET_US = 2000,
+	SLICE_US = 200,
 	SIGNALS = 5 /* kinds that we handle */
 };
 
 static struct {
-	loop_fn *on_read[FD_SETSIZE];
-	loop_fn *on_write[FD_SETSIZE];
+	struct {
+		loop_fn *on_read, *on_write;
+		void *arg;
+	} handlers[FD_SETSIZE];
 	fd_set reading, writing;   /* what is watched */
-	fd_set readable, writable; /* what select() found, still to be done */
-	fd_set again;
-	int again_count;
-	int top;   /* no descriptor above it is watched */
-	int first; /* where the next turn begins: nobody is always last */
-	int64_t now;
+	fd_set readable, writable; /* what is ready in this iteration */
+	fd_set deferred;
+	int deferred_count;
+	int top;                       /* no descriptor above it is watched */
+	int first;                     /* where the next iteration begins */
+	int64_t now;                   /* ms */
+	int64_t budget_end, slice_end; /* us */
+	bool served;                   /* something, in this iteration */
 	bool running;
+	int signal_fd;
 	void (*on_signal)(int sig);
 } loop;
 
-static int64_t
-clock_ms(void)
+int64_t
+loop_clock(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ((int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000);
+	return ((int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000);
+}
+
+static int64_t
+clock_ms(void)
+{
+	return (loop_clock() / 1000);
 }
 
 static void
@@ -54,43 +65,53 @@ put(fd_set *set, int fd, bool in)
 		FD_CLR(fd, set);
 }
 
+static void
+clear_deferred(int fd)
+{
+	if (FD_ISSET(fd, &loop.deferred)) {
+		FD_CLR(fd, &loop.deferred);
+		loop.deferred_count--;
+	}
+}
+
 void
-loop_watch(int fd, loop_fn *on_read, loop_fn *on_write)
+loop_watch(int fd, loop_fn *on_read, loop_fn *on_write, void *arg)
 {
 	assert(fd >= 0 && fd < FD_SETSIZE);
-	loop.on_read[fd] = on_read;
-	loop.on_write[fd] = on_write;
+	loop.handlers[fd].on_read = on_read;
+	loop.handlers[fd].on_write = on_write;
+	loop.handlers[fd].arg = arg;
 	put(&loop.reading, fd, on_read != NULL);
 	put(&loop.writing, fd, on_write != NULL);
 	if (on_read == NULL && on_write == NULL) {
-		/* the number may soon be another connection's */
+		/* the next connection may get this number */
 		FD_CLR(fd, &loop.readable);
 		FD_CLR(fd, &loop.writable);
 	} else if (fd > loop.top) {
 		loop.top = fd;
 	}
-	if (on_read == NULL && FD_ISSET(fd, &loop.again)) {
-		FD_CLR(fd, &loop.again);
-		loop.again_count--;
-	}
+	if (on_read == NULL)
+		clear_deferred(fd);
 }
 
 void
-loop_again(int fd)
+loop_defer(int fd)
 {
-	if (loop.on_read[fd] != NULL && !FD_ISSET(fd, &loop.again)) {
-		FD_SET(fd, &loop.again);
-		loop.again_count++;
+	if (loop.handlers[fd].on_read != NULL &&
+	    !FD_ISSET(fd, &loop.deferred)) {
+		FD_SET(fd, &loop.deferred);
+		loop.deferred_count++;
 	}
 }
 
-/* Those that are there, each kind once: who sends more is not to hold us up. */
+/* Read once: a sender of signals must not hold us up. */
 static void
-read_signals(int fd)
+on_signals(void *arg)
 {
 	struct signalfd_siginfo infos[SIGNALS];
-	ssize_t n = read(fd, infos, sizeof(infos));
+	ssize_t n = read(loop.signal_fd, infos, sizeof(infos));
 
+	(void)arg;
 	for (size_t i = 0; n > 0 && i < (size_t)n / sizeof(*infos); i++)
 		loop.on_signal((int)infos[i].ssi_signo);
 }
@@ -101,7 +122,6 @@ loop_signals(void (*on_signal)(int sig))
 	static const int handled[SIGNALS] = {
 	    SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
 	sigset_t set;
-	int fd;
 
 	sigemptyset(&set);
 	for (size_t i = 0; i < SIGNALS; i++)
@@ -109,17 +129,24 @@ loop_signals(void (*on_signal)(int sig))
 	if (sigprocmask(SIG_BLOCK, &set, NULL) == -1 ||
 	    signal(SIGPIPE, SIG_IGN) == SIG_ERR)
 		return (-1);
-	if ((fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC)) == -1)
+	loop.signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (loop.signal_fd == -1)
 		return (-1);
 	loop.on_signal = on_signal;
-	loop_watch(fd, read_signals, NULL);
+	loop_watch(loop.signal_fd, on_signals, NULL, NULL);
 	return (0);
 }
 
 bool
-loop_is_late(void)
+loop_over_budget(void)
 {
-	return (clock_ms() - loop.now > TURN_MS);
+	return (loop_clock() > loop.budget_end);
+}
+
+bool
+loop_over_slice(void)
+{
+	return (loop_clock() > loop.slice_end);
 }
 
 int64_t
@@ -130,13 +157,13 @@ loop_now(void)
 	return (loop.now);
 }
 
-/* How long select() may wait: until `deadline`, or for ever. */
+/* Return how long select() may wait for `deadline`; NULL is without limit. */
 static struct timeval *
-patience(int64_t deadline, struct timeval *tv)
+timeout(int64_t deadline, struct timeval *tv)
 {
 	int64_t ms = deadline - loop.now;
 
-	if (loop.again_count > 0)
+	if (loop.deferred_count > 0)
 		ms = 0;
 	else if (deadline == INT64_MAX)
 		return (NULL);
@@ -147,73 +174,90 @@ patience(int64_t deadline, struct timeval *tv)
 	return (tv);
 }
 
-/* Wait for something to do; what was left over counts as readable. */
+/* Wait for ready descriptors.  What was deferred counts as readable. */
 static void
 wait_for_work(int64_t deadline)
 {
 	struct timeval tv;
-	fd_set again = loop.again;
-	int left_over = loop.again_count;
 
 	loop.readable = loop.reading;
 	loop.writable = loop.writing;
 	if (select(loop.top + 1, &loop.readable, &loop.writable, NULL,
-		patience(deadline, &tv)) == -1) {
-		if (errno != EINTR)
-			abort(); /* a closed descriptor was not forgotten */
+		timeout(deadline, &tv)) == -1) {
+		if (errno == EBADF)
+			abort(); /* a closed descriptor is still watched */
 		FD_ZERO(&loop.readable);
 		FD_ZERO(&loop.writable);
 	}
-	if (left_over > 0) {
-		FD_ZERO(&loop.again);
-		loop.again_count = 0;
-		for (int fd = 0; fd <= loop.top; fd++)
-			if (FD_ISSET(fd, &again))
-				FD_SET(fd, &loop.readable);
-	}
+	if (loop.deferred_count == 0)
+		return;
+	for (int fd = 0; fd <= loop.top; fd++)
+		if (FD_ISSET(fd, &loop.deferred))
+			FD_SET(fd, &loop.readable);
 }
 
 static void
 serve(int fd)
 {
-	if (FD_ISSET(fd, &loop.writable) && loop.on_write[fd] != NULL)
-		loop.on_write[fd](fd);
-	if (FD_ISSET(fd, &loop.readable) && loop.on_read[fd] != NULL)
-		loop.on_read[fd](fd);
+	if (FD_ISSET(fd, &loop.writable) && loop.handlers[fd].on_write != NULL)
+		loop.handlers[fd].on_write(loop.handlers[fd].arg);
+	if (FD_ISSET(fd, &loop.readable) && loop.handlers[fd].on_read != NULL) {
+		clear_deferred(fd);
+		loop.handlers[fd].on_read(loop.handlers[fd].arg);
+	}
 }
 
 /*
- * Each descriptor found once, those from `from` to below `to`.  The sets are
- * looked at anew each time: what a function forgets is no longer in them.
+ * Call the handlers of ready descriptors from `from` to below `to`.  Handlers
+ * may change the sets, so they are read again for each descriptor.  Return the
+ * descriptor at which the budget ended, or -1.  Those that are ready and were
+ * not served are ready in the next iteration, too.
  */
-static void
+static int
 work(int from, int to)
 {
+	int64_t now;
+
 	for (int fd = from; fd < to; fd++) {
 		if (fd % NFDBITS == 0 && fd + NFDBITS <= to &&
 		    (loop.readable.fds_bits[fd / NFDBITS] |
-			loop.writable.fds_bits[fd / NFDBITS]) == 0)
+			loop.writable.fds_bits[fd / NFDBITS]) == 0) {
 			fd += NFDBITS - 1;
-		else
-			serve(fd);
+			continue;
+		}
+		if (!FD_ISSET(fd, &loop.readable) &&
+		    !FD_ISSET(fd, &loop.writable))
+			continue;
+		now = loop_clock();
+		if (loop.served && now > loop.budget_end)
+			return (fd);
+		loop.slice_end = now + SLICE_US;
+		loop.served = true;
+		serve(fd);
 	}
+	return (-1);
 }
 
 void
 loop_run(int64_t (*tick)(int64_t now))
 {
-	int first;
+	int first, stopped_at;
+	int64_t us;
 
 	loop.running = true;
 	while (loop.running) {
 		loop.now = clock_ms();
 		wait_for_work(tick(loop.now));
-		loop.now = clock_ms();
-		/* descriptors are low; rotate among those that there are */
+		us = loop_clock();
+		loop.now = us / 1000;
+		loop.budget_end = us + BUDGET_US;
+		loop.served = false;
 		first = loop.first <= loop.top ? loop.first : 0;
-		loop.first = first + 1;
-		work(first, loop.top + 1);
-		work(0, first);
+		stopped_at = work(first, loop.top + 1);
+		if (stopped_at == -1)
+			stopped_at = work(0, first);
+		/* begin with what was not served, for fairness */
+		loop.first = stopped_at == -1 ? first + 1 : stopped_at;
 	}
 }
 

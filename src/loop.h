@@ -6,44 +6,50 @@
 #include <stdint.h>
 
 /*
- * The one select() loop of the process.  A descriptor has at most one
- * function for "it can be read" and one for "it can be written"; for a
- * transport of libtirpc the first is svc_getreq_common() itself.  Functions
- * may watch and forget any descriptor, their own included.
+ * The select() loop of the process.  An iteration waits, and then calls the
+ * handlers of descriptors that are ready, until its budget of 2 ms is spent.
+ * The next one begins with those that were not called.
  */
-typedef void loop_fn(int fd);
+typedef void loop_fn(void *arg);
 
 /*
- * Watch `fd`, which is below FD_SETSIZE, in place of whatever was watched
- * there before.  NULL: not interested; NULL twice: forget it, do so before
- * closing it.
+ * Call on_read(arg) when `fd`, which must be below FD_SETSIZE, is readable, and
+ * on_write(arg) when it is writable, in place of earlier handlers.  NULL stands
+ * for no interest.  Before closing a descriptor, pass NULL for both.  A handler
+ * may call this for any descriptor.
  */
-void loop_watch(int fd, loop_fn *on_read, loop_fn *on_write);
+void loop_watch(int fd, loop_fn *on_read, loop_fn *on_write, void *arg);
+
+/* Call fd's on_read in the next iteration even if nothing new has arrived. */
+void loop_defer(int fd);
 
 /*
- * Call fd's on_read in the next turn even if nothing new has arrived: there
- * is work left over that this turn had no time for.
- */
-void loop_again(int fd);
-
-/*
- * From now on the signals TERM, INT, HUP, USR1 and USR2 are events of the
- * loop, handed to `on_signal`; PIPE is ignored.  0, or -1 with errno.
+ * From now on handle TERM, INT, HUP, USR1 and USR2 in the loop, by
+ * `on_signal`, and ignore PIPE.  Return 0, or -1 with errno.
  */
 int loop_signals(void (*on_signal)(int sig));
 
 /*
- * Has this turn lasted so long that others should have theirs?  Who finds so
- * and has not begun yet asks for loop_again() and returns.
+ * Return true if this iteration has spent its budget.  A handler that has more
+ * to do then leaves it for the next one; see loop_defer().
  */
-bool loop_is_late(void);
+bool loop_over_budget(void);
 
-/* ms of CLOCK_MONOTONIC, asked once a turn. */
+/*
+ * Return true if this handler has spent its slice of 200 us.  For handlers of
+ * which there are hundreds: all of them together take less than 100 ms.
+ */
+bool loop_over_slice(void);
+
+/* Return the time now, in us of CLOCK_MONOTONIC. */
+int64_t loop_clock(void);
+
+/* Return the time of this iteration, in ms of CLOCK_MONOTONIC. */
 int64_t loop_now(void);
 
 /*
- * Run until loop_stop().  `tick` is called each turn with the time and
- * returns when it must be called again at the latest, INT64_MAX for never.
+ * Run until loop_stop().  Each iteration calls `tick` with the time; it returns
+ * when it must be called again at the latest, or INT64_MAX.
  */
 void loop_run(int64_t (*tick)(int64_t now));
 void loop_stop(void);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The nouns of the port mapper: a mapping, the door a call came in by, the
- * peer that made it, and the reason why something was not granted.
+ * The types that modules share: a mapping, the origin of a call and its caller,
+ * the state of a port, the verdict on a request, the outcome of a CALLIT.
  */
 #ifndef PMAP_H
 #define PMAP_H
@@ -17,108 +17,105 @@
 #define PMAP_LOCAL_PATH "/run/rpcbind.sock"
 
 enum {
-	OWNER_ROOT = 0,
-	PORT_RESERVED = 1024, /* below: only root, or whoever is bound there */
+	UID_ROOT = 0,
+	UID_SYSTEM_MAX = 999, /* 1 to this are system accounts: useradd(8) */
+	PORT_RESERVED = 1024, /* lower ports are for root and their holders */
 	PORT_NFS = 2049,
 	PORT_MAX = 65535,
 };
 
-/* The uid of a caller, or the owner of an entry, that nobody vouches for. */
-#define OWNER_NONE ((uid_t)-1)
+/* An unauthenticated caller, or the owner of an entry that one registered. */
+#define UID_UNKNOWN ((uid_t)-1)
+
+/* Return true for a system account. */
+static inline bool
+pmap_is_system(uid_t uid)
+{
+	return (uid != UID_ROOT && uid <= UID_SYSTEM_MAX);
+}
 
 struct mapping {
 	uint32_t prog;
 	uint32_t vers;
 	uint32_t prot; /* IPPROTO_TCP or IPPROTO_UDP */
-	uint32_t port; /* as asked for: wider than a port until it is judged */
+	uint32_t port; /* as the client sent it: can exceed PORT_MAX */
 	uid_t owner;
 };
 
-/* Is it an address of 127.0.0.0/8, which never leaves a host? */
+enum {
+	PMAP_PROCS = 6, /* of version 2, RFC 1833 section 3.1 */
+	PMAP_PROTS = 2
+};
+
+/* The protocols of mappings; DUMP lists our own entries in this order. */
+static const uint32_t pmap_prots[PMAP_PROTS] = {IPPROTO_TCP, IPPROTO_UDP};
+
+/* Return true for an address of 127.0.0.0/8, which must not leave a host. */
 static inline bool
 pmap_is_127(struct in_addr addr)
 {
 	return (ntohl(addr.s_addr) >> 24 == IN_LOOPBACKNET);
 }
 
-/*
- * Do two addresses count as one source?  All of 127.0.0.0/8 does: any local
- * user has addresses of it by the million.
- */
-static inline bool
-pmap_same_source(struct in_addr a, struct in_addr b)
-{
-	return (a.s_addr == b.s_addr || (pmap_is_127(a) && pmap_is_127(b)));
-}
-
-/* A call's rights come from here, never from the address that it claims. */
-enum door {
-	DOOR_NETWORK,
-	DOOR_LOOPBACK,
-	DOOR_LOCAL,
-	DOORS
+/* How a call reached us.  Only this decides whether it may SET and UNSET. */
+enum origin {
+	ORIGIN_NETWORK,
+	ORIGIN_LOOPBACK,
+	ORIGIN_LOCAL,
+	ORIGINS
 };
 
+/* A caller. */
 struct peer {
-	enum door door;
-	uid_t uid; /* local door: the kernel's word; else OWNER_NONE */
-	pid_t pid; /* local door only, for the log */
+	enum origin origin;
+	uid_t uid;     /* ORIGIN_LOCAL: from SO_PEERCRED; else UID_UNKNOWN */
+	pid_t pid;     /* ORIGIN_LOCAL only, for the log */
+	uint32_t prot; /* ORIGIN_LOOPBACK: IPPROTO_TCP or IPPROTO_UDP */
 	struct sockaddr_in from;
 };
 
-/* Is any socket of this host bound to a port?  See owner.h. */
-enum bound {
-	BOUND_UNKNOWN,
-	BOUND_NO,
-	BOUND_YES
+/* Whether a socket of this host is bound to a port: sockdiag.h. */
+enum port_state {
+	PORT_UNKNOWN,
+	PORT_FREE,
+	PORT_BOUND
 };
 
-/*
- * What was decided.  WHY_GRANTED and WHY_SAME (nothing needs to change) are
- * a yes; every other one is the reason for a no.
- */
-enum why {
-	WHY_GRANTED,
-	WHY_SAME,
-	WHY_DOOR,     /* this door may not do that */
-	WHY_SELF,     /* the mapper's own program */
-	WHY_RANGE,    /* no such protocol or port */
-	WHY_RESERVED, /* a reserved port, and the caller is not bound to it */
-	WHY_PROGRAM,  /* root has an entry of that program */
-	WHY_OWNER,    /* somebody else's entry */
-	WHY_BOUND,    /* registered at another port that is in use */
-	WHY_QUOTA,    /* too many entries */
-	WHY_MEMORY,   /* out of memory */
-	WHYS
+enum verdict {
+	VERDICT_OK,
+	VERDICT_UNCHANGED,     /* granted, and there is nothing to change */
+	VERDICT_DENY_ORIGIN,   /* calls of this origin must not do that */
+	VERDICT_DENY_SELF,     /* the port mapper's own program */
+	VERDICT_DENY_RANGE,    /* no such protocol or port */
+	VERDICT_DENY_RESERVED, /* the caller does not hold this reserved port */
+	VERDICT_DENY_HOLDER,   /* an anonymous caller does not hold the port */
+	VERDICT_DENY_PROTECTED, /* a program for root and system accounts */
+	VERDICT_DENY_PROGRAM,   /* another user owns the program */
+	VERDICT_DENY_OWNER,     /* the entry of another user */
+	VERDICT_DENY_BOUND,  /* registered with another port that is in use */
+	VERDICT_DENY_QUOTA,  /* too many entries */
+	VERDICT_DENY_MEMORY, /* out of memory */
+	VERDICT_DENY_BUSY,   /* sock_diag failed, or its budget is spent */
+	VERDICTS
 };
 
-/* What became of a CALLIT, see forward.h. */
-enum callit {
-	CALLIT_FORWARDED, /* to the service */
-	CALLIT_RELAYED,   /* its answer, to the caller */
-	CALLIT_REFUSED,   /* by policy: the caller, or what was called */
-	CALLIT_UNKNOWN,   /* nothing is registered */
-	CALLIT_EXPIRED,   /* no answer came in time */
-	CALLIT_EVICTED,   /* it had to make room */
-	CALLIT_TOO_LONG,  /* an answer longer than may be sent */
-	CALLIT_FAILED,    /* an error, from the service or ours */
-	CALLITS
-};
+static inline bool
+verdict_is_ok(enum verdict verdict)
+{
+	return (verdict <= VERDICT_UNCHANGED);
+}
 
-enum {
-	PROCS = 6 /* of version 2, RFC 1833 section 3.1 */
+/* The steps and outcomes of a CALLIT: callit.h. */
+enum callit_outcome {
+	CALLIT_FORWARDED, /* sent to the service */
+	CALLIT_RELAYED,   /* the service's reply was sent to the caller */
+	CALLIT_REFUSED,   /* by policy: the caller, or the procedure */
+	CALLIT_UNKNOWN,   /* the program is not registered */
+	CALLIT_EXPIRED,   /* no reply came in time */
+	CALLIT_EVICTED,   /* dropped in favour of others */
+	CALLIT_TOO_LONG,  /* the reply exceeds the limit */
+	CALLIT_FAILED,    /* an error, from the service or on this host */
+	CALLIT_OUTCOMES
 };
-
-/* The protocols that there are mappings for; the mapper's own in this order. */
-enum {
-	PMAP_PROTS = 2
-};
-extern const uint32_t pmap_prots[PMAP_PROTS];
-
-/* What the procedures, doors and reasons are called in the log. */
-extern const char *const pmap_procs[PROCS];
-extern const char *const pmap_doors[DOORS];
-extern const char *const pmap_whys[WHYS];
-extern const char *const pmap_callits[CALLITS];
 
 #endif

@@ -17,26 +17,13 @@
 #include <rpc/pmap_prot.h>
 
 #include "client.h"
-#include "owner.h"
+#include "decimal.h"
+#include "sockdiag.h"
 #include "wire.h"
 
-/* The handle of the user whose entries are registered just now. */
+/* A handle that is connected as the user `client_uid`, or NULL. */
 static CLIENT *client;
 static uid_t client_uid;
-
-/* Parse a decimal number of at most `max`, and nothing but a number. */
-static bool
-number(const char *text, uint32_t max, uint32_t *value)
-{
-	unsigned long long n;
-	char *end;
-
-	errno = 0;
-	n = strtoull(text, &end, 10);
-	*value = (uint32_t)n;
-	return (text[0] >= '0' && text[0] <= '9' && *end == '\0' &&
-		errno == 0 && n <= max);
-}
 
 /* What a line is. */
 enum line {
@@ -57,20 +44,23 @@ parse(char *line, struct mapping *m)
 		field[n++] = f;
 	if (n == 0 || strcmp(field[0], "program") == 0)
 		return (LINE_NOTHING);
-	if (n < 4 || !number(field[0], UINT32_MAX, &m->prog) ||
-	    !number(field[1], UINT32_MAX, &m->vers) ||
-	    !number(field[3], PORT_MAX, &m->port) || m->port == 0)
+	if (n < 4 || !decimal_parse_all(field[0], UINT32_MAX, &m->prog) ||
+	    !decimal_parse_all(field[1], UINT32_MAX, &m->vers) ||
+	    !decimal_parse_all(field[3], PORT_MAX, &m->port) || m->port == 0)
 		return (LINE_MALFORMED);
 	if (strcmp(field[2], "tcp") == 0)
 		m->prot = IPPROTO_TCP;
 	else if (strcmp(field[2], "udp") == 0)
 		m->prot = IPPROTO_UDP;
-	else if (!number(field[2], UINT8_MAX, &m->prot))
+	else if (!decimal_parse_all(field[2], UINT8_MAX, &m->prot))
 		return (LINE_MALFORMED);
 	return (LINE_MAPPING);
 }
 
-/* Connect as `uid`, unless we are; false after a line on standard error. */
+/*
+ * Connect as `uid`, unless `client` is already that user's.  Return false after
+ * a line on standard error.
+ */
 static bool
 be_client_of(uid_t uid)
 {
@@ -92,8 +82,8 @@ call(rpcproc_t proc, struct mapping *m, bool_t *yes)
 }
 
 /*
- * Return the port at which this very mapping is registered, or 0.  GETPORT
- * would not do: it answers with another version, too.
+ * Return the port of the entry with exactly this program, version and protocol,
+ * or 0.  GETPORT is no substitute: it can return the port of another version.
  */
 static uint32_t
 registered(const struct mapping *m)
@@ -130,16 +120,18 @@ complain(unsigned long line, const struct mapping *m)
 static bool
 choose_owner(struct mapping *m, unsigned long line, bool keep)
 {
-	enum bound bound = owner_holder(m->prot, m->port, &m->owner);
+	struct sockdiag_port holder =
+	    sockdiag_port(m->prot, m->port, UID_UNKNOWN);
 
-	if (bound == BOUND_NO && !keep) {
+	m->owner = holder.lowest;
+	if (holder.state == PORT_FREE && !keep) {
 		complain(line, m);
 		fprintf(stderr,
 		    "left out: no socket is bound to port %" PRIu32 "\n",
 		    m->port);
 		return (false);
 	}
-	if (bound != BOUND_YES || geteuid() != OWNER_ROOT)
+	if (holder.state != PORT_BOUND || geteuid() != UID_ROOT)
 		m->owner = geteuid();
 	return (true);
 }
@@ -164,7 +156,7 @@ set(struct mapping *m, unsigned long line)
 		fprintf(stderr,
 		    "refused: it is registered at port %" PRIu32 " already\n",
 		    there);
-	else if (geteuid() != OWNER_ROOT)
+	else if (geteuid() != UID_ROOT)
 		fprintf(stderr, "refused: only root may register that, or the "
 				"port mapper's log says why\n");
 	else
@@ -175,7 +167,7 @@ set(struct mapping *m, unsigned long line)
 static int
 set_all(bool keep)
 {
-	unsigned long line_no = 0, failed = 0;
+	unsigned long line_no = 0, failed = 0, mappings = 0;
 	char line[1024];
 
 	while (fgets(line, sizeof(line), stdin) != NULL) {
@@ -187,13 +179,14 @@ set_all(bool keep)
 			break;
 		case LINE_MALFORMED:
 			fprintf(stderr,
-			    "pmap_set: line %lu: not a mapping: it is PROGRAM "
-			    "VERSION tcp|udp PORT\n",
+			    "pmap_set: line %lu: not a mapping: expected "
+			    "PROGRAM VERSION tcp|udp PORT\n",
 			    line_no);
 			failed++;
 			break;
 		case LINE_MAPPING:
-			/* the port mapper's own differ from one to the other */
+			mappings++;
+			/* each port mapper has its own entries of these */
 			if (m.prog != PMAP_PROG &&
 			    choose_owner(&m, line_no, keep))
 				failed += !set(&m, line_no);
@@ -204,6 +197,8 @@ set_all(bool keep)
 		    stderr, "pmap_set: standard input: %s\n", strerror(errno));
 		failed++;
 	}
+	if (mappings == 0 && failed == 0)
+		fprintf(stderr, "pmap_set: no mappings on standard input\n");
 	return (failed == 0 ? 0 : 1);
 }
 
@@ -220,17 +215,18 @@ unset(uint32_t prog, uint32_t vers)
 	fprintf(stderr,
 	    "pmap_set: program %" PRIu32 " version %" PRIu32 ": %s\n", prog,
 	    vers,
-	    stat != RPC_SUCCESS ? clnt_sperrno(stat)
-				: "refused: it is not yours");
+	    stat != RPC_SUCCESS
+		? clnt_sperrno(stat)
+		: "refused: the log of the port mapper says why");
 	return (1);
 }
 
-static int
-usage(void)
+static void __attribute__((noreturn)) usage(FILE *to, int status)
 {
-	fprintf(stderr, "usage: pmap_set [-k] < MAPPINGS\n"
-			"       pmap_set -u PROGRAM VERSION\n");
-	return (2);
+	fputs("usage: pmap_set [-k] < MAPPINGS\n"
+	      "       pmap_set -u PROGRAM VERSION\n",
+	    to);
+	exit(status);
 }
 
 int
@@ -240,30 +236,33 @@ main(int argc, char *argv[])
 	uint32_t prog, vers;
 	int c, status;
 
-	while ((c = getopt(argc, argv, "ku")) != -1) {
+	while (
+	    (c = getopt_long(argc, argv, "ku", client_options, NULL)) != -1) {
 		if (c == 'k')
 			keep = true;
 		else if (c == 'u')
 			remove = true;
+		else if (c == 'h')
+			usage(stdout, 0);
 		else
-			return (usage());
+			usage(stderr, 2);
 	}
 	argc -= optind;
 	argv += optind;
-	if (remove ? keep || argc != 2 || !number(argv[0], UINT32_MAX, &prog) ||
-			 !number(argv[1], UINT32_MAX, &vers)
+	if (remove ? keep || argc != 2 ||
+			 !decimal_parse_all(argv[0], UINT32_MAX, &prog) ||
+			 !decimal_parse_all(argv[1], UINT32_MAX, &vers)
 		   : argc != 0)
-		return (usage());
+		usage(stderr, 2);
 	if (!be_client_of(geteuid()))
 		return (1);
-	if (owner_open() == -1)
+	if (sockdiag_open() == -1)
 		fprintf(stderr,
-		    "pmap_set: cannot ask who is bound to a port: %s: you will "
-		    "own all that is registered\n",
+		    "pmap_set: cannot use sock_diag: %s: you will own what is "
+		    "registered\n",
 		    strerror(errno));
 	status = remove ? unset(prog, vers) : set_all(keep);
 	if (client != NULL)
 		clnt_destroy(client);
-	owner_close();
 	return (status);
 }

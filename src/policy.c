@@ -1,149 +1,212 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Who may do what, as pure functions: no sockets, no table, no clock.  All
- * they know is handed to them, so a test can ask anything.
- */
 #include "policy.h"
 
 uid_t
-policy_who(const struct peer *peer, unsigned privileged)
+policy_identity(const struct peer *peer, unsigned privileged)
 {
-	if (peer->door == DOOR_LOCAL)
+	if (peer->origin == ORIGIN_LOCAL)
 		return (peer->uid);
-	if (peer->door == DOOR_LOOPBACK) {
+	if (peer->origin == ORIGIN_LOOPBACK) {
 		unsigned port = ntohs(peer->from.sin_port);
 
 		if (port < PORT_RESERVED && port < privileged)
-			return (OWNER_ROOT);
+			return (UID_ROOT);
 	}
-	return (OWNER_NONE);
+	return (UID_UNKNOWN);
 }
 
-enum why
-policy_door(enum door door)
+enum verdict
+policy_origin(enum origin origin)
 {
-	return (door == DOOR_NETWORK ? WHY_DOOR : WHY_GRANTED);
+	return (origin == ORIGIN_NETWORK ? VERDICT_DENY_ORIGIN : VERDICT_OK);
 }
 
-bool
-policy_reserved(uint32_t port)
+static bool
+is_reserved(uint32_t port)
 {
 	return (port < PORT_RESERVED || port == PORT_NFS);
 }
 
-/*
- * May `who` put `want` in the place of `same`?  An entry whose port nothing
- * is bound to is nobody's; root takes over what is not root's; everything
- * else stays while it is, or may be, in use.
- */
-static enum why
-replace(uid_t who, const struct mapping *want, const struct mapping *same,
-    enum bound bound)
+bool
+policy_must_hold(uid_t who, uint32_t port)
 {
-	if (who == OWNER_ROOT && same->owner != OWNER_ROOT)
-		return (WHY_GRANTED);
-	if (want->port == same->port)
-		return (same->owner == who || bound != BOUND_NO ? WHY_SAME
-								: WHY_GRANTED);
-	return (bound == BOUND_NO ? WHY_GRANTED : WHY_BOUND);
+	return (who == UID_UNKNOWN || (who != UID_ROOT && is_reserved(port)));
 }
 
-/* Is there room for one more entry of `who`, when `same` makes way for it? */
+/*
+ * Services that clients trust by their program number, and that identify their
+ * own callers by address.
+ */
+static bool
+is_protected(uint32_t prog)
+{
+	static const uint32_t protected[] = {
+	    100003,    /* nfs */
+	    100004,    /* ypserv */
+	    100005,    /* mountd */
+	    100007,    /* ypbind */
+	    100009,    /* yppasswd */
+	    100011,    /* rquota */
+	    100017,    /* rexd */
+	    100021,    /* nlockmgr */
+	    100024,    /* status */
+	    100028,    /* ypupdated */
+	    100069,    /* ypxfrd */
+	    100227,    /* nfs_acl */
+	    100232,    /* sadmind */
+	    100300,    /* nisd */
+	    390113,    /* nsrexecd */
+	    600100069, /* fypxfrd */
+	};
+
+	for (size_t i = 0; i < sizeof(protected) / sizeof(*protected); i++)
+		if (prog == protected[i])
+			return (true);
+	return (false);
+}
+
+/* Judge a mapping without regard to other entries. */
+static enum verdict
+judge_mapping(uid_t who, const struct mapping *want)
+{
+	if (want->prog == PMAP_PROG)
+		return (VERDICT_DENY_SELF);
+	if ((want->prot != IPPROTO_TCP && want->prot != IPPROTO_UDP) ||
+	    want->port == 0 || want->port > PORT_MAX)
+		return (VERDICT_DENY_RANGE);
+	if (is_protected(want->prog) && who != UID_ROOT && !pmap_is_system(who))
+		return (VERDICT_DENY_PROTECTED);
+	return (VERDICT_OK);
+}
+
+/* Return `verdict` if the fact is what denies it, VERDICT_OK if it is not. */
+static enum verdict
+deny_if(enum fact fact, enum fact denies, enum verdict verdict)
+{
+	if (fact == FACT_UNKNOWN)
+		return (VERDICT_DENY_BUSY);
+	return (fact == denies ? verdict : VERDICT_OK);
+}
+
+/*
+ * Judge the replacement of f->same, in a program that nobody else owns.  Its
+ * owner may move it if he has no socket on the old port.  An identical entry of
+ * another user goes to anyone if it is stale, else to the holder of its port.
+ */
+static enum verdict
+replace(uid_t who, const struct mapping *want, const struct facts *f)
+{
+	const struct mapping *same = f->same;
+	enum verdict verdict;
+
+	if (want->port != same->port)
+		return (same->owner == who ? deny_if(f->old_in_use, FACT_YES,
+						 VERDICT_DENY_BOUND)
+					   : VERDICT_OK);
+	if (same->owner == who)
+		return (VERDICT_UNCHANGED);
+	if (who == UID_ROOT)
+		return (VERDICT_OK);
+	if (f->same_in_use == FACT_UNKNOWN)
+		return (VERDICT_DENY_BUSY);
+	if (f->same_in_use == FACT_NO)
+		return (VERDICT_OK);
+	verdict = deny_if(f->holds, FACT_NO, VERDICT_DENY_OWNER);
+	if (verdict == VERDICT_OK)
+		verdict = deny_if(f->owner_holds, FACT_YES, VERDICT_DENY_OWNER);
+	return (verdict);
+}
+
+/* Return true if `who` may have one more entry, which replaces f->same. */
 static bool
 within_quota(uid_t who, const struct facts *f)
 {
 	const struct mapping *same = f->same;
+	bool own = same != NULL && same->owner == who;
 
 	if (same == NULL && f->all >= QUOTA_ALL)
 		return (false);
-	if (who == OWNER_ROOT)
-		return (true);
-	if (same == NULL && f->others >= QUOTA_OTHERS)
-		return (false);
-	return (who == OWNER_NONE || f->own < QUOTA_UID ||
-		(same != NULL && same->owner == who));
+	return (who == UID_ROOT || own ||
+		(f->of_class < QUOTA_CLASS && f->own < QUOTA_UID));
 }
 
-/* Is this a mapping that anybody could register? */
-static enum why
-judge_mapping(const struct mapping *want)
-{
-	if (want->prog == PMAP_PROG)
-		return (WHY_SELF);
-	if ((want->prot != IPPROTO_TCP && want->prot != IPPROTO_UDP) ||
-	    want->port == 0 || want->port > PORT_MAX)
-		return (WHY_RANGE);
-	return (WHY_GRANTED);
-}
-
-enum why
+enum verdict
 policy_set(uid_t who, const struct mapping *want, const struct facts *f)
 {
-	enum why why = judge_mapping(want);
+	enum verdict verdict = judge_mapping(who, want);
 
-	if (why != WHY_GRANTED)
-		return (why);
-	if (who != OWNER_ROOT) {
-		if (policy_reserved(want->port) && !f->holder)
-			return (WHY_RESERVED);
-		if (f->program_of_root)
-			return (WHY_PROGRAM);
-	}
-	if (f->same != NULL)
-		why = replace(who, want, f->same, f->bound);
-	if (why == WHY_GRANTED && !within_quota(who, f))
-		why = WHY_QUOTA;
-	return (why);
+	if (verdict == VERDICT_OK && policy_must_hold(who, want->port))
+		verdict = deny_if(f->holds, FACT_NO,
+		    who == UID_UNKNOWN && !is_reserved(want->port)
+			? VERDICT_DENY_HOLDER
+			: VERDICT_DENY_RESERVED);
+	if (verdict == VERDICT_OK && is_reserved(want->port) &&
+	    who == UID_UNKNOWN)
+		verdict = VERDICT_DENY_RESERVED;
+	if (verdict == VERDICT_OK && who != UID_ROOT)
+		verdict = deny_if(f->foreign, FACT_YES, VERDICT_DENY_PROGRAM);
+	if (verdict == VERDICT_OK && f->same != NULL)
+		verdict = replace(who, want, f);
+	if (verdict == VERDICT_OK && !within_quota(who, f))
+		verdict = VERDICT_DENY_QUOTA;
+	return (verdict);
 }
 
-enum why
-policy_unset(uid_t who, const struct mapping *m)
+enum verdict
+policy_unset(uid_t who, const struct mapping *m, enum fact foreign)
 {
 	if (m->prog == PMAP_PROG)
-		return (WHY_SELF);
-	return (who == OWNER_ROOT || who == m->owner ? WHY_GRANTED : WHY_OWNER);
+		return (VERDICT_DENY_SELF);
+	if (who == UID_ROOT)
+		return (VERDICT_OK);
+	if (who != m->owner)
+		return (VERDICT_DENY_OWNER);
+	return (who == UID_UNKNOWN
+		    ? deny_if(foreign, FACT_YES, VERDICT_DENY_OWNER)
+		    : VERDICT_OK);
 }
 
 bool
-policy_callit_caller(enum callit_who who, const struct callit_caller *c)
+policy_broadcast(struct link_caller c)
 {
-	if (c->smuggled || who == CALLIT_NOBODY)
+	return (c.own || (c.on_link && !c.martian));
+}
+
+bool
+policy_callit_caller(enum callit_scope scope, struct link_caller c)
+{
+	if (c.martian || scope == CALLIT_NONE)
 		return (false);
-	if (c->door == DOOR_LOOPBACK || c->own)
+	if (c.origin == ORIGIN_LOOPBACK || c.own)
 		return (true);
-	return (who == CALLIT_LINK && c->attached);
+	return (scope == CALLIT_LINK && c.on_link);
 }
 
 bool
-policy_callit_target(
-    uint32_t prog, uint32_t proc, uint32_t port, uint32_t own_port)
+policy_callit_target(struct link_caller c, uint32_t prog, uint32_t proc,
+    uint32_t port, uint32_t own_port)
 {
-	/* these tell who is asking by where the call comes from */
-	static const uint32_t trusting[] = {
-	    100003, /* nfs */
-	    100004, /* ypserv */
-	    100005, /* mountd */
-	    100007, /* ypbind */
-	    100009, /* yppasswd */
-	    100011, /* rquota */
-	    100021, /* nlockmgr */
-	    100024, /* status */
-	    100069, /* ypxfrd */
-	    100227, /* nfs_acl */
-	};
-	enum {
-		YPSERV = 100004,
-		YPPROC_DOMAIN = 1,
-		YPPROC_DOMAIN_NONACK = 2
+	/* what broadcast RPC exists for: procedures from `first` to `last` */
+	static const struct {
+		uint32_t prog, first, last;
+	} allowed[] = {
+	    {100001, 0, UINT32_MAX}, /* rstat */
+	    {100002, 0, UINT32_MAX}, /* rusers */
+	    {100004, 1, 2},          /* ypserv: DOMAIN, DOMAIN_NONACK */
+	    {100012, 0, UINT32_MAX}, /* spray */
+	    {100026, 1, 2},          /* bootparam: WHOAMI, GETFILE */
 	};
 
 	if (prog == PMAP_PROG || port == PMAP_PORT || port == own_port)
 		return (false);
-	if (proc == 0 || (prog == YPSERV && (proc == YPPROC_DOMAIN ||
-						proc == YPPROC_DOMAIN_NONACK)))
+	if (proc == 0)
 		return (true);
-	for (size_t i = 0; i < sizeof(trusting) / sizeof(*trusting); i++)
-		if (prog == trusting[i])
-			return (false);
-	return (true);
+	for (size_t i = 0; i < sizeof(allowed) / sizeof(*allowed); i++)
+		if (prog == allowed[i].prog && proc >= allowed[i].first &&
+		    proc <= allowed[i].last)
+			return (true);
+	if (is_protected(prog))
+		return (false);
+	/* RFC 5531 section 8.4: programs of users, and transient ones */
+	return (c.own || (prog >= 0x20000000 && prog <= 0x5fffffff));
 }

@@ -7,70 +7,96 @@
 
 #include "pmap.h"
 
-enum {
-	QUOTA_ALL = 16384,   /* entries, the mapper's own two not counted */
-	QUOTA_OTHERS = 1024, /* of all callers but root together */
-	QUOTA_UID = 256,     /* of one uid */
-};
-
-/* Whose CALLITs are served (-c). */
-enum callit_who {
-	CALLIT_NOBODY,
-	CALLIT_HOST, /* the loopback door, and this host's own addresses */
-	CALLIT_LINK, /* and those on a directly attached network */
-};
+/*
+ * Who may do what, as pure functions of their arguments.  Knows no
+ * sockets, no table and no clock.
+ */
 
 enum {
-	/* The longest answer to a CALLIT at the network door, in bytes. */
-	CALLIT_ANSWER_MAX = 400
+	QUOTA_ALL = 16384,  /* entries, without our own two */
+	QUOTA_CLASS = 1024, /* of all system accounts, and of all other users */
+	QUOTA_UID = 256,    /* of one user; anonymous callers are one */
 };
 
-/* Where a CALLIT came from, and how. */
-struct callit_caller {
-	enum door door;
-	bool own;      /* from this very host */
-	bool attached; /* on-link at the interface that it came in by */
-	bool smuggled; /* to 127.0.0.0/8, but not in by lo */
+/* A fact that only the kernel knows. */
+enum fact {
+	FACT_NO,
+	FACT_YES,
+	FACT_UNKNOWN, /* sock_diag failed, or the caller's budget is spent */
 };
 
-/* What a SET is judged by, gathered by the caller. */
+/*
+ * The facts for the verdict on a SET.  The user is the caller's uid; for an
+ * anonymous caller, it is the uid of the calling socket.
+ */
 struct facts {
 	const struct mapping *same; /* of that prog, vers, prot; or NULL */
-	enum bound bound;           /* is anything bound to same's port? */
-	bool program_of_root;       /* has root any entry of the program? */
-	bool holder;                /* is the caller bound to the new port? */
-	size_t all, others, own;    /* entries: all, not root's, the caller's */
+	enum fact holds;            /* the user has a socket on the new port */
+	enum fact foreign;          /* another user owns the program */
+	enum fact old_in_use;       /* the user has a socket on same's port */
+	enum fact same_in_use;      /* a socket is bound to same's port */
+	enum fact owner_holds;      /* same's owner has a socket on its port */
+	size_t all, of_class, own; /* entries: all, the class's, the caller's */
 };
 
 /*
- * Who a caller is to the rules below: the uid at the local door; root for a
- * privileged source port at the loopback door, where privileged means below
- * `privileged` and below 1024; OWNER_NONE for everybody else.
+ * Return the identity of a caller: the uid on the local socket; UID_ROOT for a
+ * privileged source port on loopback, which is one below `privileged` and below
+ * 1024; else UID_UNKNOWN.
  */
-uid_t policy_who(const struct peer *, unsigned privileged);
+uid_t policy_identity(const struct peer *, unsigned privileged);
 
-/* May a call that came in by this door change the table at all? */
-enum why policy_door(enum door);
+/* Return whether calls of this origin may change the table at all. */
+enum verdict policy_origin(enum origin);
 
-/* Must a caller other than root hold a socket on this port to register it? */
-bool policy_reserved(uint32_t port);
+/* Return true if `who` must hold this port to register it. */
+bool policy_must_hold(uid_t who, uint32_t port);
 
-/* May `who` register `want`?  WHY_SAME: it is there already. */
-enum why policy_set(
+/* Return the verdict on a SET of `want` by the user `who`. */
+enum verdict policy_set(
     uid_t who, const struct mapping *want, const struct facts *);
 
-/* Is this caller's CALLIT served? */
-bool policy_callit_caller(enum callit_who, const struct callit_caller *);
+/*
+ * Return the verdict on the removal of this entry by the user `who`.  `foreign`
+ * matters for anonymous callers: another user has a socket on its port.
+ */
+enum verdict policy_unset(uid_t who, const struct mapping *, enum fact foreign);
+
+/* Whose CALLITs are forwarded (-c). */
+enum callit_scope {
+	CALLIT_NONE,
+	CALLIT_HOST, /* loopback callers, and this host's own addresses */
+	CALLIT_LINK, /* these, and on-link hosts */
+};
+
+enum {
+	CALLIT_REPLY_MAX = 400 /* bytes of a reply to a CALLIT to the network */
+};
+
+/* How a call over UDP arrived. */
+struct link_caller {
+	enum origin origin;
+	bool own;     /* from an address of this host */
+	bool on_link; /* on a network of the receiving interface */
+	bool martian; /* to 127.0.0.0/8, but not received on lo */
+};
 
 /*
- * May this procedure be called for somebody else?  Not where a service could
- * take us for the caller and that would matter, nor may calls come back to
- * us: `port` is where the service is registered, `own_port` is ours.
+ * Return true if a broadcast or multicast GETPORT of this caller gets a reply.
+ * All hosts of a link reply to one datagram, whose source may be forged.
  */
-bool policy_callit_target(
-    uint32_t prog, uint32_t proc, uint32_t port, uint32_t own_port);
+bool policy_broadcast(struct link_caller);
 
-/* May `who` remove this entry? */
-enum why policy_unset(uid_t who, const struct mapping *);
+/* Return true if this caller's CALLIT is forwarded. */
+bool policy_callit_caller(enum callit_scope, struct link_caller);
+
+/*
+ * Return true if a CALLIT may call this procedure.  Services that could mistake
+ * us for the caller are excluded, and so are calls to ourselves: `port` is the
+ * port of the service, `own_port` is ours.  Other hosts can only call the
+ * procedures for which broadcast RPC is used.
+ */
+bool policy_callit_target(struct link_caller, uint32_t prog, uint32_t proc,
+    uint32_t port, uint32_t own_port);
 
 #endif

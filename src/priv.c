@@ -1,9 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Giving privileges up.  Nothing here can fail quietly: what was asked of
- * the kernel is asked back, and the daemon does not serve with more rights
- * than it says.
- */
 #include "priv.h"
 
 #include <errno.h>
@@ -19,11 +14,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "decimal.h"
 #include "log.h"
 
 enum {
 	DESCRIPTORS_MIN = 64
 };
+
+#define ID_MAX (UINT32_MAX - 1)
 
 int
 priv_limits(void)
@@ -44,18 +42,6 @@ priv_limits(void)
 	return ((int)files.rlim_cur);
 }
 
-/* A number, as in `-u 1000`, when no such name is known. */
-static bool
-numeric(const char *text, unsigned long *id)
-{
-	char *end;
-
-	errno = 0;
-	*id = strtoul(text, &end, 10);
-	return (text[0] >= '0' && text[0] <= '9' && *end == '\0' &&
-		errno == 0 && *id < (uid_t)-1);
-}
-
 struct identity
 priv_identity(const char *user, const char *group, bool by_default)
 {
@@ -63,17 +49,20 @@ priv_identity(const char *user, const char *group, bool by_default)
 	struct identity id = {.name = user};
 	const struct passwd *pw;
 	const struct group *gr;
-	unsigned long number;
+	uint32_t number;
 
 	if (geteuid() != 0 && by_default && group == NULL) {
 		snprintf(own, sizeof(own), "%lu", (unsigned long)geteuid());
 		id = (struct identity){own, geteuid(), getegid(), true};
 		return (id);
 	}
-	if ((pw = getpwnam(user)) != NULL) {
+	if ((pw = getpwnam(user)) == NULL &&
+	    decimal_parse_all(user, ID_MAX, &number))
+		pw = getpwuid((uid_t)number);
+	if (pw != NULL) {
 		id.uid = pw->pw_uid;
 		id.gid = pw->pw_gid;
-	} else if (numeric(user, &number)) {
+	} else if (decimal_parse_all(user, ID_MAX, &number)) {
 		id.uid = (uid_t)number;
 		id.gid = (gid_t)number;
 	} else {
@@ -82,14 +71,14 @@ priv_identity(const char *user, const char *group, bool by_default)
 	if (group != NULL) {
 		if ((gr = getgrnam(group)) != NULL)
 			id.gid = gr->gr_gid;
-		else if (numeric(group, &number))
+		else if (decimal_parse_all(group, ID_MAX, &number))
 			id.gid = (gid_t)number;
 		else
 			log_fatal(
 			    "no group %s: choose another one with -g", group);
 	}
 	if (geteuid() != 0 && (id.uid != geteuid() || id.gid != getegid()))
-		log_fatal("no right to become user %s: start as root, or "
+		log_fatal("no permission to become user %s: start as root, or "
 			  "without -u and -g",
 		    user);
 	id.stay = id.uid == geteuid() && id.gid == getegid();
@@ -98,18 +87,18 @@ priv_identity(const char *user, const char *group, bool by_default)
 
 static void __attribute__((noreturn)) cannot_become(const struct identity *id)
 {
-	log_fatal("cannot become user %s: %s: is it mapped in this user "
-		  "namespace?  -u root stays root",
+	log_fatal("cannot become user %s: %s: if the user namespace "
+		  "does not map it, use -u root",
 	    id->name, strerror(errno));
 }
 
-/* Supplementary groups, then ids: the order in which one can still do it. */
+/* The groups come first: without uid 0 they cannot be changed. */
 static void
 become(const struct identity *id)
 {
 	/*
-	 * A user namespace that maps one uid forbids setgroups(); groups that
-	 * it cannot name give no rights there.
+	 * A user namespace with one uid forbids setgroups(); the groups of the
+	 * parent process stay.
 	 */
 	if (geteuid() == 0 && setgroups(0, NULL) == -1 && !id->stay)
 		cannot_become(id);
@@ -160,8 +149,11 @@ priv_drop(const struct identity *id)
 	if (capabilities(SYS_capset, none) == -1 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		log_fatal("cannot drop privileges: %s", strerror(errno));
+	/* no process of this uid may ptrace us or read our memory: prctl(2) */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
+		log_fatal("cannot drop privileges: %s", strerror(errno));
 	if (!has_dropped(id))
-		log_fatal("privileges are still there after dropping them");
+		log_fatal("still privileged after dropping privileges");
 	if (!id->stay && id->uid != 0 && setuid(0) != -1)
-		log_fatal("root can be had back after dropping it");
+		log_fatal("setuid(0) still succeeds after dropping privileges");
 }

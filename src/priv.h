@@ -5,33 +5,34 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Who the daemon becomes once its doors are open. */
+/* The user that the daemon becomes once its sockets are open. */
 struct identity {
 	const char *name; /* of the user, for the log */
 	uid_t uid;
 	gid_t gid;
-	bool stay; /* as it was started: uid and gid stay */
+	bool stay; /* uid and gid are those of the process already */
 };
 
 /*
- * Turn core dumps off and bring the limit of descriptors to what select()
- * and libtirpc can use; before the first xprt_register(), which asks for it
- * once and for all.  Returns the limit.  Fatal when it is below 64.
+ * Disable core dumps, and set the limit of descriptors to what select() and
+ * libtirpc can use: before the first xprt_register(), which reads it once.
+ * Return the limit.  It is fatal if that is below 64.
  */
 int priv_limits(void);
 
 /*
- * Find out who to become: `user` (a name or a number) and `group`, which may
- * be NULL for the user's own.  `by_default` says that nobody asked for that
- * user: then who was started by somebody else than root stays what it is.
- * Fatal when there is no such user or group, or no right to become it.
+ * Return the identity of `user` (a name or a number) and `group`; NULL stands
+ * for the user's own group.  With `by_default`, if `group` is NULL, a process
+ * that root did not start keeps its identity.  It is fatal if there is no such
+ * user or group, or no permission to become it.
  */
 struct identity priv_identity(
     const char *user, const char *group, bool by_default);
 
 /*
- * Become that user, for good: no supplementary groups, no capabilities,
- * no_new_privs.  Asks back, and is fatal when any of it does not hold.
+ * Become that user permanently, without capabilities, supplementary groups (a
+ * process that keeps its uid and gid may keep them), or a way to new
+ * privileges.  Verify all of that with the kernel; any failure is fatal.
  */
 void priv_drop(const struct identity *);
 

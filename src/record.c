@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Records out of a stream, one byte at a time if it must be.  Knows no
- * sockets; cannot read past what it is given.
+ * Records out of a stream that may arrive byte by byte.  Knows no sockets, and
+ * never reads past what it is given.
  */
 #include "record.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "word.h"
+#include "be32.h"
 
 enum {
 	MARK = 4,
@@ -29,17 +29,17 @@ record_reset(struct record *r)
 }
 
 void
-record_settle(struct record *r)
+record_done(struct record *r)
 {
 	if (r->last && r->left == 0)
 		record_reset(r);
 }
 
-/* Begin a fragment; false: it may not be. */
+/* Begin a fragment.  Return false if it is empty or makes a record too long. */
 static bool
 begin_fragment(struct record *r, size_t max)
 {
-	uint32_t mark = word_at(r->mark);
+	uint32_t mark = be32dec(r->mark);
 
 	r->mark_len = 0;
 	r->last = (mark & 0x80000000u) != 0;
@@ -49,7 +49,7 @@ begin_fragment(struct record *r, size_t max)
 	return (r->left <= max - r->len);
 }
 
-/* Add bytes to the body, in a buffer that grows with them up to `max`. */
+/* Append bytes to the body, in a buffer that grows with them up to `max`. */
 static bool
 append(struct record *r, size_t max, const uint8_t *in, size_t n)
 {
@@ -72,7 +72,7 @@ append(struct record *r, size_t max, const uint8_t *in, size_t n)
 	return (true);
 }
 
-/* Does a whole record of a single fragment lie at `in`?  The usual case. */
+/* Return true if a whole record of one fragment is at `in`: the usual case. */
 static bool
 in_place(const uint8_t *in, size_t n, size_t max, size_t *len)
 {
@@ -80,7 +80,7 @@ in_place(const uint8_t *in, size_t n, size_t max, size_t *len)
 
 	if (n < MARK)
 		return (false);
-	mark = word_at(in);
+	mark = be32dec(in);
 	*len = mark & 0x7fffffffu;
 	return ((mark & 0x80000000u) && *len <= max && *len <= n - MARK);
 }
@@ -91,7 +91,7 @@ record_feed(struct record *r, size_t max, const uint8_t *in, size_t n,
 {
 	size_t at = 0;
 
-	record_settle(r); /* the one before was whole */
+	record_done(r); /* the previous one was served */
 	if (r->len == 0 && r->mark_len == 0 && r->left == 0 &&
 	    in_place(in, n, max, len)) {
 		*body = in + MARK;

@@ -16,29 +16,29 @@ struct record {
 	size_t room;
 	uint32_t left;   /* bytes of the current fragment still to come */
 	bool last;       /* the current fragment is the record's last */
-	uint8_t mark[4]; /* a fragment's head, as far as it is there */
+	uint8_t mark[4]; /* a fragment's header, as far as it has arrived */
 	unsigned mark_len;
 };
 
 enum record_state {
-	RECORD_MORE,  /* all was taken in, the record goes on */
-	RECORD_WHOLE, /* here is one */
+	RECORD_MORE,  /* all bytes were taken in, the record is incomplete */
+	RECORD_WHOLE, /* a whole record was taken in */
 	RECORD_BAD,   /* too long, an empty fragment, or out of memory */
 };
 
 /*
- * Take in some of the `n` bytes at `in`, at most one record; *used says how
- * many.  A whole record is at *body and *len until the next call or
- * record_reset(): in place where it could stay there, else in a buffer that
- * holds what has arrived, never what was announced, and at most `max` bytes.
+ * Take in some of the `n` bytes at `in`, at most one record, and store in *used
+ * how many.  A whole record is at *body and *len until the next call or
+ * record_reset(): in place if possible, else in a buffer of at most `max` bytes
+ * that grows with what arrives, never with what a mark announces.
  */
 enum record_state record_feed(struct record *, size_t max, const uint8_t *in,
     size_t n, size_t *used, const uint8_t **body, size_t *len);
 
-/* Free a whole record that has been answered; one that goes on stays. */
-void record_settle(struct record *);
+/* Free a whole record that has been served.  An incomplete one stays. */
+void record_done(struct record *);
 
-/* Forget what was taken in, and free it. */
+/* Free what was taken in, and return to the state between two records. */
 void record_reset(struct record *);
 
 #endif

@@ -1,171 +1,311 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * The one place that changes the table.  Knows no RPC: version 2 and version
- * 3 come here with the same question.
- */
 #include "registry.h"
+
+#include <errno.h>
+#include <stdlib.h>
 
 #include <rpc/rpc.h>
 
 #include <rpc/pmap_prot.h>
 
-#include "door.h"
+#include "holder.h"
 #include "journal.h"
 #include "log.h"
-#include "owner.h"
+#include "loop.h"
+#include "peer.h"
 #include "policy.h"
+#include "sockdiag.h"
+
+enum {
+	SWEEP_US = 2000 /* of an iteration, for stale entries */
+};
 
 static struct table *table;
-static bool keep_dead;
+static bool keep_stale;
+static in_port_t own_port;
 
 static uid_t
-who_is(const struct peer *peer)
+identity(const struct peer *peer)
 {
-	/* only there do privileged ports say anything: do not ask elsewhere */
-	return (policy_who(
-	    peer, peer->door == DOOR_LOOPBACK ? door_privileged() : 0));
+	/* source ports matter on loopback only */
+	return (policy_identity(peer,
+	    peer->origin == ORIGIN_LOOPBACK ? peer_privileged_ports() : 0));
+}
+
+/* Whose socket made the call; UID_UNKNOWN if that is not known. */
+static uid_t
+user_of(const struct peer *peer, uid_t who)
+{
+	uid_t uid;
+
+	if (who != UID_UNKNOWN)
+		return (who);
+	/* sock_diag never makes a caller root */
+	return (sockdiag_caller(peer->prot, &peer->from, own_port, &uid) &&
+			uid != UID_ROOT
+		    ? uid
+		    : UID_UNKNOWN);
+}
+
+static enum fact
+is_in_use(const struct mapping *m, uid_t who)
+{
+	return (keep_stale ? FACT_YES : holder_in_use(who, m->prot, m->port));
+}
+
+/* Return whether this entry makes its owner, not the user, own the program. */
+static enum fact
+is_foreign(const struct mapping *m, uid_t who, uid_t user)
+{
+	if (m->owner != who)
+		return (is_in_use(m, who));
+	if (who != UID_UNKNOWN)
+		return (FACT_NO);
+	return (holder_is_other(who, m->prot, m->port, user));
 }
 
 /*
- * Judge a SET.  The kernel is asked only when it matters: when it would be
- * granted if the answers were those that the caller hopes for.
+ * Return whether another user owns the program of `want`.  An identical mapping
+ * does not count: policy_set() gives it to the holder of the port.
  */
-static enum why
-judge(const struct mapping *want, const struct mapping **same)
+static enum fact
+is_program_foreign(
+    const struct mapping *want, const struct mapping *same, uid_t user)
 {
-	uid_t who = want->owner;
+	const struct mapping *m;
+	enum fact fact = FACT_NO;
+
+	for (m = table_first_of(table, want->prog);
+	     m != NULL && fact == FACT_NO; m = table_next_of(table, m))
+		if (m != same || m->port != want->port)
+			fact = is_foreign(m, want->owner, user);
+	return (fact);
+}
+
+/*
+ * Judge a SET.  Query sock_diag only if its most favourable results would grant
+ * it, and only for facts that matter.
+ */
+static enum verdict
+judge(const struct peer *peer, const struct mapping *want,
+    const struct mapping **same_p)
+{
+	uid_t user, who = want->owner;
 	struct facts f = {
-	    .same = table_get(table, want->prog, want->vers, want->prot),
-	    .bound = BOUND_NO,
-	    .program_of_root = table_has_root(table, want->prog),
-	    .holder = true,
-	    .all = table_count(table) - TABLE_OWN,
-	    .others = table_count_others(table),
+	    .same = table_lookup(table, want->prog, want->vers, want->prot),
+	    .holds = FACT_YES,
+	    .all = table_count(table) - TABLE_SELF,
+	    .of_class = table_count_class(table, who),
 	    .own = table_count_owner(table, who),
 	};
-	enum why why = policy_set(who, want, &f);
+	const struct mapping *same = f.same;
+	bool identical = same != NULL && same->port == want->port;
+	enum verdict verdict = policy_set(who, want, &f);
 
-	*same = f.same;
-	if (why != WHY_GRANTED)
-		return (why);
-	if (f.same != NULL)
-		f.bound = keep_dead ? BOUND_UNKNOWN
-				    : owner_bound(f.same->prot, f.same->port);
-	if (policy_reserved(want->port) && who != OWNER_ROOT)
-		f.holder = who != OWNER_NONE &&
-			   owner_holds(want->prot, want->port, who);
+	*same_p = same;
+	if (!verdict_is_ok(verdict) ||
+	    (verdict == VERDICT_UNCHANGED && who != UID_UNKNOWN) ||
+	    (who == UID_ROOT && (same == NULL || same->owner != UID_ROOT)))
+		return (verdict);
+	user = user_of(peer, who);
+	if (policy_must_hold(who, want->port) ||
+	    (identical && same->owner != who))
+		f.holds = holder_is(who, want->prot, want->port, user);
+	if (who != UID_ROOT)
+		f.foreign = is_program_foreign(want, same, user);
+	if (identical && same->owner != who) {
+		f.same_in_use = is_in_use(same, who);
+		f.owner_holds =
+		    holder_is(who, same->prot, same->port, same->owner);
+	}
+	if (same != NULL && !identical && same->owner == who)
+		f.old_in_use =
+		    keep_stale ? FACT_YES
+			       : holder_is(who, same->prot, same->port, user);
 	return (policy_set(who, want, &f));
 }
 
-/* Put it into the table, in the place of `same` if there is one. */
-static enum why
+/* Remove all entries of the program that are not root's. */
+static void
+take_over(const struct mapping *want)
+{
+	const struct mapping *m, *next;
+
+	for (m = table_first_of(table, want->prog); m != NULL; m = next) {
+		const struct mapping old = *m;
+
+		next = table_next_of(table, m);
+		if (old.owner == UID_ROOT)
+			continue;
+		table_remove(table, old.prog, old.vers, old.prot);
+		journal_unset(old.prog, old.vers, old.prot);
+		log_replaced(&old, want);
+	}
+}
+
+/* Put `want` into the table, in place of `same` if there is one. */
+static enum verdict
 put(const struct mapping *want, const struct mapping *same)
 {
 	struct mapping old = {0};
+	bool replaces = same != NULL;
 
-	if (same != NULL)
+	if (replaces)
 		old = *same;
 	if (table_put(table, want) == -1)
-		return (WHY_MEMORY);
+		return (VERDICT_DENY_MEMORY);
 	journal_set(want);
-	if (same != NULL)
+	if (replaces)
 		log_replaced(&old, want);
-	return (WHY_GRANTED);
+	return (VERDICT_OK);
 }
 
-bool
+enum verdict
+registry_refuse(const struct peer *peer, enum verdict verdict, uint32_t proc,
+    const struct mapping *m)
+{
+	counters.refused[verdict]++;
+	log_refused(peer, proc, m, verdict);
+	return (verdict);
+}
+
+enum verdict
 registry_set(const struct peer *peer, struct mapping *want)
 {
+	enum verdict verdict = policy_origin(peer->origin);
 	const struct mapping *same;
-	enum why why;
 
-	want->owner = who_is(peer);
-	why = judge(want, &same);
-	if (why == WHY_GRANTED)
-		why = put(want, same);
-	if (why > WHY_SAME)
-		log_refused(peer, PMAPPROC_SET, want, why);
-	return (why <= WHY_SAME);
+	want->owner = identity(peer);
+	if (verdict == VERDICT_OK)
+		verdict = judge(peer, want, &same);
+	if (verdict == VERDICT_OK)
+		verdict = put(want, same);
+	if (!verdict_is_ok(verdict))
+		return (registry_refuse(peer, verdict, PMAPPROC_SET, want));
+	if (want->owner == UID_ROOT)
+		take_over(want);
+	return (verdict);
 }
 
-bool
+static enum verdict
+judge_unset(const struct peer *peer, uid_t who, const struct mapping *m)
+{
+	enum fact foreign = FACT_NO;
+	enum verdict verdict = policy_unset(who, m, foreign);
+
+	if (verdict != VERDICT_OK || who != UID_UNKNOWN)
+		return (verdict);
+	foreign = holder_is_other(who, m->prot, m->port, user_of(peer, who));
+	return (policy_unset(who, m, foreign));
+}
+
+enum verdict
 registry_unset(
     const struct peer *peer, uint32_t prog, uint32_t vers, uint32_t prot)
 {
-	enum why why = prog == PMAP_PROG ? WHY_SELF : WHY_GRANTED;
-	uid_t who = who_is(peer);
+	const struct mapping unwanted = {
+	    .prog = prog, .vers = vers, .prot = prot};
+	enum verdict verdict = policy_origin(peer->origin);
+	uid_t who = identity(peer);
 
-	for (size_t i = 0; i < PMAP_PROTS && why == WHY_GRANTED; i++) {
+	if (verdict == VERDICT_OK && prog == PMAP_PROG)
+		verdict = VERDICT_DENY_SELF;
+	for (size_t i = 0; i < PMAP_PROTS && verdict == VERDICT_OK; i++) {
 		const struct mapping *m =
-		    table_get(table, prog, vers, pmap_prots[i]);
+		    table_lookup(table, prog, vers, pmap_prots[i]);
 
 		if (m != NULL && (prot == 0 || prot == pmap_prots[i]))
-			why = policy_unset(who, m);
+			verdict = judge_unset(peer, who, m);
 	}
-	if (why != WHY_GRANTED)
-		return (registry_refuse(peer, why, PMAPPROC_UNSET, prog, vers));
+	if (verdict != VERDICT_OK)
+		return (
+		    registry_refuse(peer, verdict, PMAPPROC_UNSET, &unwanted));
 	if (table_remove_all(table, prog, vers, prot))
 		journal_unset(prog, vers, prot);
-	return (true);
-}
-
-bool
-registry_refuse(const struct peer *peer, enum why why, uint32_t proc,
-    uint32_t prog, uint32_t vers)
-{
-	const struct mapping asked = {.prog = prog, .vers = vers};
-
-	log_refused(peer, proc, &asked, why);
-	return (false);
+	return (VERDICT_OK);
 }
 
 /*
- * Is nothing bound to its port?  Two looks: while the kernel lists its sockets
- * others come and go, and one look can miss one that was there all the time.
+ * Removal of stale entries: some in each iteration, because a dump for one that
+ * no exact lookup finds costs up to 10 ms with many sockets.
  */
-static bool
-is_dead(const struct owner_survey looks[2], const struct mapping *m)
+
+static struct {
+	struct mapping *candidates;
+	size_t count, done;
+} sweep;
+
+static void
+remove_if_stale(const struct mapping *candidate)
 {
-	return (m->prog != PMAP_PROG &&
-		owner_survey_bound(&looks[0], m->prot, m->port) == BOUND_NO &&
-		owner_survey_bound(&looks[1], m->prot, m->port) == BOUND_NO);
+	const struct mapping *m = table_lookup(
+	    table, candidate->prog, candidate->vers, candidate->prot);
+
+	if (m == NULL || m->port != candidate->port ||
+	    holder_in_use(UID_ROOT, m->prot, m->port) != FACT_NO)
+		return;
+	table_remove(table, candidate->prog, candidate->vers, candidate->prot);
+	journal_unset(candidate->prog, candidate->vers, candidate->prot);
+	log_stale(candidate);
+}
+
+/* Check candidates for at most `us` microseconds. */
+static void
+sweep_some(int64_t us)
+{
+	int64_t end = loop_clock() + us;
+
+	while (sweep.done < sweep.count && loop_clock() < end)
+		remove_if_stale(&sweep.candidates[sweep.done++]);
+	if (sweep.done < sweep.count)
+		return;
+	free(sweep.candidates);
+	sweep.candidates = NULL;
+	sweep.count = sweep.done = 0;
 }
 
 void
 registry_sweep(void)
 {
-	static struct owner_survey looks[2];
-	const struct mapping *m, *next;
-
-	if (keep_dead || table_count(table) == TABLE_OWN)
+	if (keep_stale || table_count(table) == TABLE_SELF)
 		return;
-	owner_survey(&looks[0]);
-	owner_survey(&looks[1]);
-	for (m = table_first(table); m != NULL; m = next) {
-		const struct mapping dead = *m;
-
-		next = table_next(m);
-		if (!is_dead(looks, m))
-			continue;
-		table_remove(table, dead.prog, dead.vers, dead.prot);
-		journal_unset(dead.prog, dead.vers, dead.prot);
-		log_dead(&dead);
+	free(sweep.candidates); /* of a sweep that is not finished */
+	sweep.count = sweep.done = 0;
+	sweep.candidates =
+	    calloc(table_count(table), sizeof(*sweep.candidates));
+	if (sweep.candidates == NULL) {
+		log_error("sweep", ENOMEM);
+		return;
 	}
+	for (const struct mapping *m = table_first(table); m != NULL;
+	     m = table_next(m))
+		if (m->prog != PMAP_PROG)
+			sweep.candidates[sweep.count++] = *m;
+	sweep_some(SWEEP_US);
+}
+
+int64_t
+registry_tick(int64_t now)
+{
+	if (sweep.count > 0)
+		sweep_some(SWEEP_US);
+	return (sweep.count > 0 ? now : INT64_MAX);
 }
 
 int
 registry_open(struct table *t, in_port_t port, bool keep)
 {
 	table = t;
-	keep_dead = keep;
-	for (size_t i = 0; i < TABLE_OWN; i++) {
-		const struct mapping own = {.prog = PMAP_PROG,
+	keep_stale = keep;
+	own_port = port;
+	for (size_t i = 0; i < PMAP_PROTS; i++) {
+		const struct mapping self = {.prog = PMAP_PROG,
 		    .vers = PMAPVERS,
 		    .prot = pmap_prots[i],
 		    .port = port,
-		    .owner = OWNER_ROOT};
+		    .owner = UID_ROOT};
 
-		if (table_put(table, &own) == -1)
+		if (table_put(table, &self) == -1)
 			return (-1);
 	}
 	journal_load(table);

@@ -8,33 +8,46 @@
 #include "table.h"
 
 /*
- * Changing the table: what SET and UNSET of whatever version come to.  Each
- * change is judged, done, and written down, in this order; what is refused is
- * logged.
+ * All changes of the table: SET and UNSET of every version.  A change is
+ * judged, made, and written to the journal, in this order; a refusal is counted
+ * and logged.  Knows no RPC.
  */
 
 /*
- * Keep this table, which is still empty: the mapper's own entries, at `port`,
- * become its first, and what the journal holds is added.  With `keep`, an
- * entry is never thought dead.  0, or -1 when out of memory.
+ * Fill this empty table with our own entries, for `port`, and with those of the
+ * journal.  Later changes apply to this table.  With `keep`, no entry is stale.
+ * Return 0, or -1 when out of memory.
  */
 int registry_open(struct table *, in_port_t port, bool keep);
 
-/* Register a mapping for this peer, who becomes its owner. */
-bool registry_set(const struct peer *, struct mapping *);
+/*
+ * Register a mapping for this caller, who becomes its owner (also in `m`).
+ * Return the verdict; a refusal was counted and logged.
+ */
+enum verdict registry_set(const struct peer *, struct mapping *m);
 
 /*
- * Remove a protocol of a version, or every one with `prot` 0, for this peer:
- * all or nothing.  True when nothing of it is left.
+ * Remove one protocol of a version, or with `prot` 0 all of them: either
+ * everything or nothing.  Return VERDICT_OK if nothing of it is left, else why
+ * it was refused, which was counted and logged.
  */
-bool registry_unset(
+enum verdict registry_unset(
     const struct peer *, uint32_t prog, uint32_t vers, uint32_t prot);
 
-/* Refuse, and log it, what cannot even be asked for. */
-bool registry_refuse(
-    const struct peer *, enum why, uint32_t proc, uint32_t prog, uint32_t vers);
+/* Count and log the refusal of a SET or UNSET.  Return the verdict. */
+enum verdict registry_refuse(
+    const struct peer *, enum verdict, uint32_t proc, const struct mapping *);
 
-/* Drop the entries whose port nothing on this host is bound to. */
+/*
+ * Begin to remove stale entries: those whose port no socket of this host is
+ * bound to.  registry_tick() continues.
+ */
 void registry_sweep(void);
+
+/*
+ * Check some more entries.  `now` in ms of CLOCK_MONOTONIC.  Return the time of
+ * the next call, or INT64_MAX.
+ */
+int64_t registry_tick(int64_t now);
 
 #endif

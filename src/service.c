@@ -1,65 +1,54 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The way of a call, once its transport has received it whole and libtirpc
- * has found its program and version:
- *
- *	door's verdict	before a byte of the body is decoded
- *	decode		into a struct of fixed size
- *	policy		may this peer do it to this entry?	\
- *	table		do it					 } registry
- *	journal		write it down, before it is answered	/
- *	answer
- *
- * libtirpc's callback has no place for a pointer of ours, so what a call
- * works on is static here: there is one table in the process.
+ * libtirpc passes no user data to a dispatcher, so the state of this module is
+ * static.
  */
 #include "service.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include <rpc/pmap_prot.h>
 #include <rpc/rpcb_prot.h>
 
-#include "door.h"
-#include "forward.h"
-#include "links.h"
+#include "callit.h"
+#include "ifaddr.h"
 #include "log.h"
-#include "policy.h"
+#include "peer.h"
 #include "registry.h"
-#include "stats.h"
 #include "transport.h"
 #include "wire.h"
 
 static const struct table *table;
 static struct service_options options;
 
-/* DUMP's answer, encoded once and kept until the table changes. */
+/* The result of DUMP, which is encoded again when the table has changed. */
 static struct wire_dump dump;
 static uint64_t dump_generation;
 
 /*
- * The procedures of version 2, RFC 1833 section 3.2.
+ * Version 2, RFC 1833 section 3.2.
  */
 
-/* Decode the arguments; false when the caller has been told that it cannot. */
+/* Decode the arguments.  Return false after the reply GARBAGE_ARGS. */
 static bool
 get_args(SVCXPRT *xprt, xdrproc_t decode, void *args)
 {
 	if (svc_getargs(xprt, decode, args))
 		return (true);
 	svcerr_decode(xprt);
-	log_dropped(&transport_call(xprt)->peer, "arguments");
+	transport_badcall(transport_call(xprt), "arguments");
 	return (false);
 }
 
+/* Reply to a SET or UNSET of any version, and log it. */
 static void
-answer_bool(SVCXPRT *xprt, bool yes)
+reply_verdict(
+    SVCXPRT *xprt, uint32_t proc, const struct mapping *m, enum verdict verdict)
 {
-	bool_t result = yes;
+	bool_t granted = verdict_is_ok(verdict);
 
-	svc_sendreply(xprt, (xdrproc_t)xdr_bool, &result);
-	transport_hurry(xprt);
+	svc_sendreply(xprt, (xdrproc_t)xdr_bool, &granted);
+	log_call(&transport_call(xprt)->peer, proc, m, (uint32_t)granted);
 }
 
 static void
@@ -75,26 +64,33 @@ static void
 proc_set(SVCXPRT *xprt, const struct call *call)
 {
 	struct mapping m = {0};
-	bool yes;
 
-	if (!get_args(xprt, (xdrproc_t)wire_mapping, &m))
-		return;
-	yes = registry_set(&call->peer, &m);
-	answer_bool(xprt, yes);
-	log_call(&call->peer, PMAPPROC_SET, &m, yes);
+	if (get_args(xprt, (xdrproc_t)wire_mapping, &m))
+		reply_verdict(
+		    xprt, PMAPPROC_SET, &m, registry_set(&call->peer, &m));
 }
 
 static void
 proc_unset(SVCXPRT *xprt, const struct call *call)
 {
 	struct mapping m = {0};
-	bool yes;
 
-	if (!get_args(xprt, (xdrproc_t)wire_mapping, &m))
-		return;
-	yes = registry_unset(&call->peer, m.prog, m.vers, 0);
-	answer_bool(xprt, yes);
-	log_call(&call->peer, PMAPPROC_UNSET, &m, yes);
+	if (get_args(xprt, (xdrproc_t)wire_mapping, &m))
+		reply_verdict(xprt, PMAPPROC_UNSET, &m,
+		    registry_unset(&call->peer, m.prog, m.vers, 0));
+}
+
+/* Gather how the call arrived, for policy. */
+static struct link_caller
+link_caller(const struct call *call)
+{
+	const struct in_addr from = call->peer.from.sin_addr;
+	bool on_lo = peer_is_lo(call->ifindex);
+
+	return ((struct link_caller){.origin = call->peer.origin,
+	    .own = on_lo || ifaddr_is_own(from),
+	    .on_link = ifaddr_on_link(from, call->ifindex),
+	    .martian = pmap_is_127(call->local) && !on_lo});
 }
 
 static void
@@ -106,15 +102,16 @@ proc_getport(SVCXPRT *xprt, const struct call *call)
 
 	if (!get_args(xprt, (xdrproc_t)wire_mapping, &m))
 		return;
-	found = table_find(table, m.prog, m.vers, m.prot);
+	found = table_getport(table, m.prog, m.vers, m.prot);
 	port = found == NULL ? 0 : found->port;
-	/* to a broadcast only those answer who know */
-	if (!call->broadcast || port != 0)
+	/* a broadcast asks many hosts, and only those with the program reply */
+	if (!call->broadcast ||
+	    (port != 0 && policy_broadcast(link_caller(call))))
 		svc_sendreply(xprt, (xdrproc_t)xdr_u_int32_t, &port);
 	log_call(&call->peer, PMAPPROC_GETPORT, &m, port);
 }
 
-/* Encode the table anew if it has changed: 0, or -1 when out of memory. */
+/* Encode the table if it has changed.  Return 0, or -1 when out of memory. */
 static int
 encode_dump(void)
 {
@@ -139,7 +136,7 @@ proc_dump(SVCXPRT *xprt, const struct call *call)
 
 	if (encode_dump() == -1) {
 		svcerr_systemerr(xprt);
-		log_trouble("dump", ENOMEM);
+		log_error("dump", ENOMEM);
 		return;
 	}
 	svc_sendreply(xprt, (xdrproc_t)wire_dump, &dump);
@@ -151,47 +148,44 @@ static void
 proc_callit(SVCXPRT *xprt, const struct call *call)
 {
 	static struct wire_callit what;
-	const struct callit_caller caller = {.door = call->peer.door,
-	    .own = door_is_lo(call->ifindex) ||
-		   links_own(call->peer.from.sin_addr),
-	    .attached = links_attached(call->peer.from.sin_addr, call->ifindex),
-	    .smuggled = pmap_is_127(call->local) && !door_is_lo(call->ifindex)};
-	const struct forward_caller back = {.from = call->peer.from,
+	const struct callit_return back = {.peer = call->peer,
 	    .local = call->local,
 	    .fd = xprt->xp_fd,
 	    .xid = call->xid,
-	    .answer_max =
-		call->peer.door == DOOR_NETWORK ? CALLIT_ANSWER_MAX : SIZE_MAX};
+	    .reply_max = call->peer.origin == ORIGIN_NETWORK ? CALLIT_REPLY_MAX
+							     : SIZE_MAX};
+	const struct link_caller caller = link_caller(call);
+	enum callit_outcome outcome = CALLIT_REFUSED;
 	const struct mapping *service;
-	enum callit no = CALLIT_REFUSED;
 
 	if (!call->datagram) {
 		svcerr_noproc(xprt);
 		return;
 	}
-	/* from here on there is nothing to say but success */
+	/* RFC 1833 section 3.2: no reply unless the call succeeded */
 	if (!svc_getargs(xprt, (xdrproc_t)wire_callit, &what)) {
-		log_dropped(&call->peer, "arguments");
+		transport_badcall(call, "arguments");
 		return;
 	}
-	if (policy_callit_caller(options.callit, &caller)) {
-		service = table_get(table, what.prog, what.vers, IPPROTO_UDP);
+	if (policy_callit_caller(options.callit, caller)) {
+		service =
+		    table_lookup(table, what.prog, what.vers, IPPROTO_UDP);
 		if (service == NULL) {
-			no = CALLIT_UNKNOWN;
-		} else if (policy_callit_target(what.prog, what.proc,
+			outcome = CALLIT_UNKNOWN;
+		} else if (policy_callit_target(caller, what.prog, what.proc,
 			       service->port, options.port)) {
-			forward_start(&back, &what, (in_port_t)service->port);
+			callit_start(&back, &what, (in_port_t)service->port);
 			return;
 		}
 	}
-	log_callit(no, &call->peer.from, what.prog, what.vers, what.proc);
+	callit_report(outcome, &call->peer, what.prog, what.vers, what.proc);
 }
 
 static const struct procedure {
 	void (*run)(SVCXPRT *, const struct call *);
-	bool changes;   /* the table: not at every door */
-	bool broadcast; /* may be answered when it was not for us alone */
-} procedures[] = {
+	bool changes;   /* the table */
+	bool broadcast; /* a broadcast call is served */
+} procedures[PMAP_PROCS] = {
     [PMAPPROC_NULL] = {proc_null, false, false},
     [PMAPPROC_SET] = {proc_set, true, false},
     [PMAPPROC_UNSET] = {proc_unset, true, false},
@@ -203,23 +197,26 @@ static const struct procedure {
 static void
 dispatch(struct svc_req *request, SVCXPRT *xprt)
 {
+	static const struct mapping none;
 	const struct call *call = transport_call(xprt);
 	const struct procedure *procedure;
-	struct mapping none = {0};
+	enum verdict verdict;
 
-	if (request->rq_proc >= sizeof(procedures) / sizeof(*procedures)) {
+	if (request->rq_proc >= PMAP_PROCS) {
 		svcerr_noproc(xprt);
-		log_dropped(&call->peer, "procedure");
+		transport_badcall(call, "procedure");
 		return;
 	}
 	procedure = &procedures[request->rq_proc];
-	stats.calls[call->peer.door][request->rq_proc]++;
+	counters.calls[call->peer.origin][request->rq_proc]++;
 	if (call->broadcast && !procedure->broadcast)
 		return;
-	if (procedure->changes && policy_door(call->peer.door) != WHY_GRANTED) {
+	/* the registry checks this again; here no argument is decoded yet */
+	verdict = policy_origin(call->peer.origin);
+	if (procedure->changes && !verdict_is_ok(verdict)) {
 		svcerr_weakauth(xprt);
-		log_refused(
-		    &call->peer, (uint32_t)request->rq_proc, &none, WHY_DOOR);
+		registry_refuse(
+		    &call->peer, verdict, (uint32_t)request->rq_proc, &none);
 		return;
 	}
 	procedure->run(xprt, call);
@@ -232,25 +229,26 @@ dispatch(struct svc_req *request, SVCXPRT *xprt)
  * (net/sunrpc/rpcb_clnt.c), and creates none of them if that is refused.
  */
 
-static bool
+static enum verdict
 set_rpcb(const struct peer *peer, const struct wire_rpcb *r, struct mapping *m)
 {
-	int32_t port = wire_uaddr(r->addr);
 	enum wire_netid netid = wire_netid(r->netid);
+	int32_t port = wire_uaddr(r->addr);
 
-	/* nothing that we could store, and no reason to give up */
+	/* version 2 cannot express it; an error would stop the server */
 	if (netid == NETID_OTHER && r->prog != PMAP_PROG)
-		return (true);
+		return (VERDICT_UNCHANGED);
 	if (netid == NETID_TCP || netid == NETID_UDP) {
 		m->prot = netid == NETID_TCP ? IPPROTO_TCP : IPPROTO_UDP;
 		m->port = port == -1 ? 0 : (uint32_t)port;
 	}
-	/* what is out of range is refused there */
+	/* policy_set() refuses protocol 0 and port 0 */
 	return (registry_set(peer, m));
 }
 
-static bool
-unset_rpcb(const struct peer *peer, const struct wire_rpcb *r)
+static enum verdict
+unset_rpcb(
+    const struct peer *peer, const struct wire_rpcb *r, struct mapping *m)
 {
 	switch (wire_netid(r->netid)) {
 	case NETID_ANY:
@@ -261,43 +259,42 @@ unset_rpcb(const struct peer *peer, const struct wire_rpcb *r)
 		return (registry_unset(peer, r->prog, r->vers, IPPROTO_UDP));
 	case NETID_OTHER:
 		if (r->prog != PMAP_PROG)
-			return (true);
+			return (VERDICT_UNCHANGED);
 		break;
 	case NETID_UNKNOWN:
 		break;
 	}
-	return (
-	    registry_refuse(peer, r->prog == PMAP_PROG ? WHY_SELF : WHY_RANGE,
-		PMAPPROC_UNSET, r->prog, r->vers));
+	return (registry_refuse(peer,
+	    r->prog == PMAP_PROG ? VERDICT_DENY_SELF : VERDICT_DENY_RANGE,
+	    PMAPPROC_UNSET, m));
 }
 
 static void
 dispatch_rpcb(struct svc_req *request, SVCXPRT *xprt)
 {
 	const struct call *call = transport_call(xprt);
+	/* procedures 0 to 2 have the numbers of version 2 */
+	uint32_t proc = (uint32_t)request->rq_proc;
 	struct wire_rpcb r;
 	struct mapping m;
-	bool yes;
 
-	if (request->rq_proc > RPCBPROC_UNSET) {
-		/* `rpcinfo` falls back to version 2 on this, and only this */
+	if (proc > RPCBPROC_UNSET) {
+		/* `rpcinfo` falls back to version 2 only on this reply */
 		svcerr_progvers(xprt, PMAPVERS, PMAPVERS);
-		log_dropped(&call->peer, "version");
+		transport_badcall(call, "version");
 		return;
 	}
-	/* the numbers of these procedures are those of version 2 */
-	stats.calls[call->peer.door][request->rq_proc]++;
-	if (request->rq_proc == NULLPROC) {
+	counters.calls[call->peer.origin][proc]++;
+	if (proc == NULLPROC) {
 		proc_null(xprt, call);
 		return;
 	}
 	if (!get_args(xprt, (xdrproc_t)wire_rpcb, &r))
 		return;
 	m = (struct mapping){.prog = r.prog, .vers = r.vers};
-	yes = request->rq_proc == RPCBPROC_SET ? set_rpcb(&call->peer, &r, &m)
-					       : unset_rpcb(&call->peer, &r);
-	answer_bool(xprt, yes);
-	log_call(&call->peer, (uint32_t)request->rq_proc, &m, yes);
+	reply_verdict(xprt, proc, &m,
+	    proc == RPCBPROC_SET ? set_rpcb(&call->peer, &r, &m)
+				 : unset_rpcb(&call->peer, &r, &m));
 }
 
 int
@@ -312,15 +309,4 @@ service_start(
 		    svc_reg(xprt, PMAPPROG, RPCBVERS4, dispatch_rpcb, NULL)
 		? 0
 		: -1);
-}
-
-/*
- * libtirpc keeps our dispatchers: svc_unreg() would try to tell the port
- * mapper, and wait for us to answer.
- */
-void
-service_stop(void)
-{
-	free(dump.bytes);
-	dump = (struct wire_dump){0};
 }

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Connections under libtirpc's svc layer.  A turn of one is: read once,
- * answer the calls that are there into transport_answers, write once.  What
- * the client does not take at once is kept, and until it has taken that we
- * read no more from it.  Nothing here waits, and a connection has memory only
- * for what it sent and has not read.
+ * A handler reads once, serves the calls that have arrived, and writes once.
+ * While a connection has unsent output, it is not read.
  */
 #include "stream.h"
 
@@ -15,95 +12,94 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <arpa/inet.h>
-
-#include "crowd.h"
-#include "guard.h"
+#include "be32.h"
+#include "closer.h"
+#include "conn.h"
 #include "log.h"
 #include "loop.h"
 #include "record.h"
-#include "stats.h"
 #include "transport.h"
-#include "wire.h"
 
 enum {
-	INPUT = 16384,              /* bytes read from one connection a turn */
-	OWED_MAX = 4 * 1024 * 1024, /* of all connections together */
-	MARK = 4,                   /* a record mark, RFC 5531 section 11 */
+	INPUT = 16384,                /* bytes read at once */
+	OUTBUF_MAX = 4 * 1024 * 1024, /* unsent bytes of all connections */
+	MARK = 4, /* bytes of a record mark, RFC 5531 sec. 11 */
+	/* the clock costs a tenth of a pipelined GETPORT */
+	CALLS_PER_CHECK = 4,
 };
 
 struct stream {
 	struct transport t; /* first */
-	struct member member;
+	struct conn conn;
 	struct record record;
-	uint8_t *unread; /* bytes read that have to wait for their turn */
-	size_t unread_len;
-	uint8_t *owed; /* answers that the client has not taken */
-	size_t owed_len, owed_done;
-	bool ended; /* nothing more will come */
-	bool dead;  /* to be destroyed */
+	uint8_t *unserved; /* input that was read and not served yet */
+	size_t unserved_len;
+	uint8_t *outbuf; /* unsent output */
+	size_t outbuf_len, outbuf_sent;
+	bool untrusted; /* the client can pass descriptors, and is not root */
+	bool ended;     /* all input was read */
+	bool closing;   /* at the end of on_readable() */
 };
 
-static struct stream *by_fd[FD_SETSIZE];
-static size_t owed_total;
+static size_t outbuf_total;
 
-/* The input, and the answers, of the connection whose turn it is. */
+/* The input and the replies of the connection that is being served. */
 static struct {
 	uint8_t bytes[INPUT];
-	size_t len, at;
+	size_t len, used;
 } in;
-static size_t out_used; /* of transport_answers */
+static size_t out_used; /* bytes of transport_replies */
 
 static struct stream *
-stream_of(SVCXPRT *xprt)
+stream_of(struct conn *conn)
 {
-	return ((struct stream *)(void *)xprt);
+	return ((struct stream *)(void *)((char *)conn -
+					  offsetof(struct stream, conn)));
 }
 
-static struct stream *
-stream_with(struct member *m)
-{
-	return ((struct stream *)(void *)((char *)m -
-					  offsetof(struct stream, member)));
-}
-
-/* Close our copy of the connection, and forget it. */
 static void
-release(struct stream *s)
+close_connection(int fd, const struct peer *peer, bool may_block)
+{
+	/* the service manager has a copy, so close() does not end it */
+	if (peer->origin == ORIGIN_LOCAL && peer->uid == UID_ROOT)
+		shutdown(fd, SHUT_RDWR);
+	if (may_block)
+		closer_close(fd);
+	else
+		close(fd);
+}
+
+static void
+close_stream(struct stream *s)
 {
 	int fd = s->t.xprt.xp_fd;
 
-	crowd_leave(&s->member);
-	loop_watch(fd, NULL, NULL);
+	conn_remove(&s->conn);
+	loop_watch(fd, NULL, NULL, NULL);
 	transport_unregister(&s->t);
-	by_fd[fd] = NULL;
-	guard_begin(&s->member.peer);
-	close(fd);
-	guard_end(&s->member.peer);
-	owed_total -= s->owed_len;
+	close_connection(fd, &s->conn.peer, s->untrusted && !s->ended);
+	outbuf_total -= s->outbuf_len;
 	record_reset(&s->record);
-	free(s->unread);
-	free(s->owed);
+	free(s->unserved);
+	free(s->outbuf);
 	free(s);
 }
 
-/* End the connection, also where the service manager holds a copy. */
 static void
-stream_destroy(SVCXPRT *xprt)
+evict(struct conn *conn)
 {
-	struct stream *s = stream_of(xprt);
-
-	if (s->member.peer.door == DOOR_LOCAL &&
-	    s->member.peer.uid == OWNER_ROOT)
-		shutdown(xprt->xp_fd, SHUT_RDWR);
-	release(s);
+	counters.evicted++;
+	log_evicted(&conn->peer);
+	close_stream(stream_of(conn));
 }
 
+static void on_readable(void *arg);
+
 /*
- * What the client does not take.
+ * Output.
  */
 
-/* Send what can be sent now; how much that was, or -1: it is over. */
+/* Send what the socket takes.  Return how much that was, or -1 on an error. */
 static ssize_t
 send_now(int fd, const uint8_t *bytes, size_t len)
 {
@@ -112,79 +108,59 @@ send_now(int fd, const uint8_t *bytes, size_t len)
 	do {
 		n = send(fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	} while (n == -1 && errno == EINTR);
-	if (n == -1 && errno == EAGAIN)
-		n = 0;
-	return (n);
+	return (n == -1 && errno == EAGAIN ? 0 : n);
 }
 
-/* Something has arrived: have it served, if not just now. */
 static void
-take_turn(int fd)
+on_writable(void *arg)
 {
-	if (loop_is_late())
-		loop_again(fd);
-	else
-		svc_getreq_common(fd);
-}
-
-/* The client has taken it all: go on reading, it may have sent more. */
-static void
-settle(struct stream *s)
-{
+	struct stream *s = arg;
 	int fd = s->t.xprt.xp_fd;
+	ssize_t n = send_now(
+	    fd, s->outbuf + s->outbuf_sent, s->outbuf_len - s->outbuf_sent);
 
-	owed_total -= s->owed_len;
-	free(s->owed);
-	s->owed = NULL;
-	s->owed_len = s->owed_done = 0;
-	crowd_owe(&s->member, false, loop_now());
-	loop_watch(fd, take_turn, NULL);
-	loop_again(fd);
-}
-
-/* The client has room again. */
-static void
-pay(int fd)
-{
-	struct stream *s = by_fd[fd];
-	ssize_t n;
-
-	n = send_now(fd, s->owed + s->owed_done, s->owed_len - s->owed_done);
 	if (n == -1) {
-		stream_destroy(&s->t.xprt);
+		close_stream(s);
 		return;
 	}
-	s->owed_done += (size_t)n;
-	if (s->owed_done == s->owed_len)
-		settle(s);
+	s->outbuf_sent += (size_t)n;
+	if (s->outbuf_sent < s->outbuf_len) {
+		if (n > 0) /* a slow reader, and not an idle one */
+			conn_touch(&s->conn, loop_now());
+		return;
+	}
+	outbuf_total -= s->outbuf_len;
+	free(s->outbuf);
+	s->outbuf = NULL;
+	s->outbuf_len = s->outbuf_sent = 0;
+	conn_block(&s->conn, false, loop_now());
+	/* continue with calls that were read before or have arrived since */
+	loop_watch(fd, on_readable, NULL, s);
+	loop_defer(fd);
 }
 
-/* Keep what the client did not take; who owes longest goes if need be. */
+/* Buffer unsent output.  Evict the slowest readers above OUTBUF_MAX. */
 static void
-owe(struct stream *s, const uint8_t *bytes, size_t len)
+buffer_output(struct stream *s, const uint8_t *bytes, size_t len)
 {
-	struct member *debtor;
+	struct conn *slowest;
 
-	while (
-	    owed_total + len > OWED_MAX && (debtor = crowd_debtor()) != NULL) {
-		log_evicted(&debtor->peer);
-		stream_destroy(&stream_with(debtor)->t.xprt);
-	}
-	if ((s->owed = malloc(len)) == NULL) {
-		s->dead = true;
+	while (outbuf_total + len > OUTBUF_MAX &&
+	       (slowest = conn_slowest()) != NULL)
+		evict(slowest);
+	if ((s->outbuf = malloc(len)) == NULL) {
+		s->closing = true;
 		return;
 	}
-	memcpy(s->owed, bytes, len);
-	s->owed_len = len;
-	s->owed_done = 0;
-	owed_total += len;
-	crowd_owe(&s->member, true, loop_now());
-	loop_watch(s->t.xprt.xp_fd, NULL, pay);
+	memcpy(s->outbuf, bytes, len);
+	s->outbuf_len = len;
+	outbuf_total += len;
+	conn_block(&s->conn, true, loop_now());
+	loop_watch(s->t.xprt.xp_fd, NULL, on_writable, s);
 }
 
-/* Send the answers of this turn. */
 static void
-send_answers(struct stream *s)
+send_replies(struct stream *s)
 {
 	size_t len = out_used;
 	ssize_t n;
@@ -192,197 +168,200 @@ send_answers(struct stream *s)
 	out_used = 0;
 	if (len == 0)
 		return;
-	n = send_now(s->t.xprt.xp_fd, transport_answers, len);
+	n = send_now(s->t.xprt.xp_fd, transport_replies, len);
 	if (n == -1)
-		s->dead = true;
+		s->closing = true;
 	else if ((size_t)n < len)
-		owe(s, transport_answers + n, len - (size_t)n);
+		buffer_output(s, transport_replies + n, len - (size_t)n);
 }
 
 /*
- * A turn, driven by svc_getreq_common().
+ * xp_reply.  There is room, because on_readable() serves no call after a batch
+ * of replies.
+ */
+static bool_t
+on_reply(SVCXPRT *xprt, struct rpc_msg *reply)
+{
+	struct stream *s = (struct stream *)(void *)xprt;
+	uint8_t *at = transport_replies + out_used;
+	size_t len = transport_encode(
+	    &s->t, reply, at + MARK, TRANSPORT_REPLIES - out_used - MARK);
+
+	if (len == 0) {
+		s->closing = true;
+		return (FALSE);
+	}
+	be32enc(at, 0x80000000u | (uint32_t)len);
+	out_used += MARK + len;
+	return (TRUE);
+}
+
+/*
+ * Input.
  */
 
-/* Get the turn's input: what had to wait, else what has arrived. */
+/*
+ * Read what has arrived, but no descriptors that the client passes: recv(2)
+ * would close them, which can block.  A peek without a control buffer reports
+ * them and keeps them: MSG_CTRUNC, recvmsg(2).
+ */
+static ssize_t
+receive(struct stream *s)
+{
+	int fd = s->t.xprt.xp_fd;
+	struct iovec iov = {in.bytes, sizeof(in.bytes)};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t n;
+
+	if (!s->untrusted)
+		return (recv(fd, in.bytes, sizeof(in.bytes), MSG_DONTWAIT));
+	n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_PEEK);
+	if (n <= 0)
+		return (n);
+	if ((msg.msg_flags & MSG_CTRUNC) != 0) {
+		transport_badcall(&s->t.call, "descriptors");
+		errno = EBADMSG;
+		return (-1);
+	}
+	iov.iov_len = (size_t)n;
+	return (recvmsg(fd, &msg, MSG_DONTWAIT));
+}
+
+/* Get what was read before, else read what has arrived. */
 static void
 fill_input(struct stream *s)
 {
 	ssize_t n;
 
-	in.at = 0;
-	in.len = s->unread_len;
-	if (s->unread != NULL) {
-		memcpy(in.bytes, s->unread, s->unread_len);
-		free(s->unread);
-		s->unread = NULL;
-		s->unread_len = 0;
+	in.used = 0;
+	in.len = s->unserved_len;
+	if (s->unserved != NULL) {
+		memcpy(in.bytes, s->unserved, s->unserved_len);
+		free(s->unserved);
+		s->unserved = NULL;
+		s->unserved_len = 0;
 		return;
 	}
-	guard_begin(&s->member.peer);
 	do {
-		n = recv(
-		    s->t.xprt.xp_fd, in.bytes, sizeof(in.bytes), MSG_DONTWAIT);
+		n = receive(s);
 	} while (n == -1 && errno == EINTR);
-	guard_end(&s->member.peer);
 	if (n > 0)
 		in.len = (size_t)n;
 	else if (n == 0)
-		s->ended = true;
+		s->closing = s->ended = true;
 	else if (errno != EAGAIN)
-		s->dead = true;
+		s->closing = true;
 }
 
-static bool_t
-stream_recv(SVCXPRT *xprt, struct rpc_msg *msg)
+/* Serve one call.  Return false if none is complete, or after an error. */
+static bool
+serve_record(struct stream *s)
 {
-	struct stream *s = stream_of(xprt);
 	const uint8_t *body;
 	size_t used, len;
 
-	if (in.at == in.len)
-		fill_input(s);
-	if (in.at == in.len)
-		return (FALSE);
-	switch (record_feed(&s->record, WIRE_RECORD_MAX, in.bytes + in.at,
-	    in.len - in.at, &used, &body, &len)) {
+	if (in.used == in.len)
+		return (false);
+	switch (record_feed(&s->record, WIRE_RECORD_MAX, in.bytes + in.used,
+	    in.len - in.used, &used, &body, &len)) {
 	case RECORD_MORE:
-		in.at = in.len;
-		return (FALSE);
+		in.used = in.len;
+		return (false);
 	case RECORD_BAD:
-		log_dropped(&s->member.peer, "record");
-		s->dead = true;
-		return (FALSE);
+		transport_badcall(&s->t.call, "record");
+		s->closing = true;
+		return (false);
 	case RECORD_WHOLE:
 		break;
 	}
-	in.at += used;
-	crowd_touch(&s->member, loop_now());
-	switch (transport_decode(&s->t, body, len, msg)) {
-	case CALL_TAKEN:
-		return (TRUE);
-	case CALL_ANSWERED:
-		return (FALSE);
-	case CALL_GARBAGE:
-		break;
-	}
-	s->dead = true;
-	return (FALSE);
+	in.used += used;
+	conn_touch(&s->conn, loop_now());
+	if (transport_serve(&s->t, body, len) == CALL_MALFORMED)
+		s->closing = true;
+	return (!s->closing);
 }
 
-/* Keep the input that this turn did not get to. */
+/* Keep the input that was not served. */
 static void
 save_input(struct stream *s)
 {
-	size_t len = in.len - in.at;
+	size_t len = in.len - in.used;
 
-	if (len == 0 || s->dead)
+	if (len == 0 || s->closing)
 		return;
-	if ((s->unread = malloc(len)) == NULL) {
-		s->dead = true;
+	if ((s->unserved = malloc(len)) == NULL) {
+		s->closing = true;
 		return;
 	}
-	memcpy(s->unread, in.bytes + in.at, len);
-	s->unread_len = len;
-	if (s->owed == NULL)
-		loop_again(s->t.xprt.xp_fd);
+	memcpy(s->unserved, in.bytes + in.used, len);
+	s->unserved_len = len;
+	if (s->outbuf == NULL)
+		loop_defer(s->t.xprt.xp_fd);
 }
 
-static enum xprt_stat
-stream_stat(SVCXPRT *xprt)
+static void
+on_readable(void *arg)
 {
-	struct stream *s = stream_of(xprt);
+	struct stream *s = arg;
 
-	/* after a change others have their turn: it may have cost much */
-	if (!s->dead && !s->t.hurry && in.at < in.len &&
-	    out_used < TRANSPORT_BATCH)
-		return (XPRT_MOREREQS);
-	s->t.hurry = false;
-	send_answers(s);
+	fill_input(s);
+	for (unsigned n = 1; serve_record(s) && out_used < TRANSPORT_BATCH; n++)
+		if (n % CALLS_PER_CHECK == 0 && loop_over_slice())
+			break;
+	send_replies(s);
 	save_input(s);
-	in.at = in.len = 0;
-	record_settle(&s->record);
-	/* one that has said all it will is kept until it has read all */
-	if (s->dead || (s->ended && s->owed == NULL && s->unread == NULL))
-		return (XPRT_DIED);
-	return (XPRT_IDLE);
-}
-
-/*
- * Encode behind the answers that are there.  There is room: xp_stat ends the
- * turn once they fill a batch.
- */
-static bool_t
-stream_reply(SVCXPRT *xprt, struct rpc_msg *reply)
-{
-	uint8_t *at = transport_answers + out_used;
-	size_t len = transport_encode(transport_of(xprt), reply, at + MARK,
-	    TRANSPORT_ANSWERS - out_used - MARK);
-	uint32_t mark = htonl(0x80000000u | (uint32_t)len);
-
-	if (len == 0) {
-		stream_of(xprt)->dead = true;
-		return (FALSE);
-	}
-	memcpy(at, &mark, MARK);
-	out_used += MARK + len;
-	return (TRUE);
+	record_done(&s->record);
+	if (s->closing)
+		close_stream(s);
 }
 
 void
-stream_adopt(int fd, const struct peer *peer)
+stream_open(int fd, const struct peer *peer, bool accepts_fds)
 {
-	static const struct xp_ops ops = {
-	    .xp_recv = stream_recv,
-	    .xp_stat = stream_stat,
-	    .xp_getargs = transport_getargs,
-	    .xp_reply = stream_reply,
-	    .xp_freeargs = transport_freeargs,
-	    .xp_destroy = stream_destroy,
-	};
-	struct member *victim;
-	struct stream *s;
+	const int yes = 1;
+	bool untrusted = accepts_fds && peer->uid != UID_ROOT;
+	struct stream *s = calloc(1, sizeof(*s));
+	struct conn *victim;
 
-	if (crowd_is_full(peer->door) &&
-	    (victim = crowd_victim(peer->door)) != NULL) {
-		log_evicted(&victim->peer);
-		stream_destroy(&stream_with(victim)->t.xprt);
-	}
-	if (crowd_is_full(peer->door) || fd >= FD_SETSIZE ||
-	    (s = calloc(1, sizeof(*s))) == NULL) {
-		guard_begin(peer);
-		close(fd);
-		guard_end(peer);
+	if (s != NULL && conn_is_full(peer->origin) &&
+	    (victim = conn_victim(peer->origin)) != NULL)
+		evict(victim);
+	if (s == NULL || fd >= FD_SETSIZE || conn_is_full(peer->origin) ||
+	    transport_register(&s->t, fd, on_reply) == -1) {
+		free(s);
+		close_connection(fd, peer, untrusted);
 		return;
 	}
+	/* else the recvmsg() after the peek skips an out-of-band byte, and
+	   closes the descriptors that were passed with it */
+	if (untrusted)
+		setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &yes, sizeof(yes));
 	s->t.call.peer = *peer;
-	by_fd[fd] = s;
-	crowd_join(&s->member, peer, loop_now());
-	if (transport_register(&s->t, fd, &ops) == -1) {
-		stream_destroy(&s->t.xprt);
-		return;
-	}
-	loop_watch(fd, take_turn, NULL);
-	take_turn(fd); /* the first call is often there already */
+	s->untrusted = untrusted;
+	conn_add(&s->conn, peer, loop_now());
+	loop_watch(fd, on_readable, NULL, s);
+	on_readable(s); /* the first call has often arrived */
 }
 
 int64_t
 stream_tick(int64_t now)
 {
-	struct member *m;
+	struct conn *conn;
 	int64_t next;
 
-	while ((m = crowd_overdue(now, &next)) != NULL) {
-		stats.idle++;
-		stream_destroy(&stream_with(m)->t.xprt);
+	while ((conn = conn_expired(now, &next)) != NULL) {
+		counters.idle++;
+		close_stream(stream_of(conn));
 	}
 	return (next);
 }
 
 void
-stream_close_all(void)
+stream_stop(void)
 {
-	struct member *m;
+	struct conn *conn;
 
-	while ((m = crowd_any()) != NULL)
-		release(stream_with(m));
+	/* all but those of root, whom we trust */
+	while ((conn = conn_victim(ORIGIN_LOCAL)) != NULL)
+		close_stream(stream_of(conn));
 }

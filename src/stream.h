@@ -2,31 +2,30 @@
 #ifndef STREAM_H
 #define STREAM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "pmap.h"
 
 /*
- * The stream transport: connections by TCP and at the local door, each under
- * libtirpc's svc layer.
+ * The stream transport: connections over TCP and to the local socket.  A
+ * connection buffers only incomplete or unserved calls, and unsent replies.
  */
 
 /*
- * Serve an accepted, non-blocking connection.  It is closed when it must be,
- * at once when there is no room for it.
+ * Serve a non-blocking connection, and own it.  At the limit of its origin
+ * another connection is closed, or this one.  With `accepts_fds`, the client
+ * can pass descriptors: listen.h.
  */
-void stream_adopt(int fd, const struct peer *);
+void stream_open(int fd, const struct peer *, bool accepts_fds);
 
 /*
- * Close what has been idle, or has not read its answers, for too long.  `now`
- * in ms; returns when to be called again, or INT64_MAX.
+ * Close connections that have been idle or blocked for too long.  `now` in ms
+ * of CLOCK_MONOTONIC.  Return the time of the next call, or INT64_MAX.
  */
 int64_t stream_tick(int64_t now);
 
-/*
- * At exit: close our copies of all connections.  Those that daemon_keep() has
- * handed over stay open for our successor.
- */
-void stream_close_all(void);
+/* Close the connections of local users, who may have passed descriptors. */
+void stream_stop(void);
 
 #endif

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The table of registrations.  It knows no sockets, no clock, no files and no
- * rights: who may change what is policy's.  Only allocation can fail, and
- * then the table is as it was.
+ * Knows no sockets, no clock, no files and no rights, which are policy's.  Only
+ * allocation can fail, and then the table is unchanged.
  *
- * Every entry is in two lists: `order`, which DUMP walks, and the chain of
- * its program and protocol, where the versions of a program stay together
- * and in order because GETPORT may answer with another version.
+ * Each entry is in two lists: `order`, which DUMP walks, and the chain of its
+ * program and protocol.  A chain is in order of registration, because GETPORT
+ * may have to choose among other versions.
  */
 #include "table.h"
 
@@ -19,7 +18,7 @@
 #define CHAINS (1 << CHAIN_BITS)
 
 struct entry {
-	struct mapping m; /* first: a mapping handed out is its entry */
+	struct mapping m; /* first: table_next() casts back */
 	TAILQ_ENTRY(entry) order;
 	SLIST_ENTRY(entry) chain;
 };
@@ -37,8 +36,7 @@ struct table {
 	uint64_t seed;
 	uint64_t generation;
 	size_t count;
-	size_t others;
-	/* policy's quota keeps the tallies few; they are only ever walked */
+	/* few, by policy's quotas, so searches are linear */
 	struct tally *tallies;
 	size_t tallies_used;
 	size_t tallies_room;
@@ -72,7 +70,7 @@ table_free(struct table *t)
 	free(t);
 }
 
-/* Multiplicative hashing by a secret odd number; the high bits are good. */
+/* Multiplicative hashing by a secret odd number; the high bits are uniform. */
 static size_t
 chain_of(const struct table *t, uint32_t prog, uint32_t prot)
 {
@@ -87,7 +85,7 @@ is_of(const struct entry *e, uint32_t prog, uint32_t prot)
 }
 
 const struct mapping *
-table_get(const struct table *t, uint32_t prog, uint32_t vers, uint32_t prot)
+table_lookup(const struct table *t, uint32_t prog, uint32_t vers, uint32_t prot)
 {
 	const struct entry *e;
 
@@ -98,7 +96,8 @@ table_get(const struct table *t, uint32_t prog, uint32_t vers, uint32_t prot)
 }
 
 const struct mapping *
-table_find(const struct table *t, uint32_t prog, uint32_t vers, uint32_t prot)
+table_getport(
+    const struct table *t, uint32_t prog, uint32_t vers, uint32_t prot)
 {
 	const struct entry *e, *near = NULL;
 
@@ -108,24 +107,50 @@ table_find(const struct table *t, uint32_t prog, uint32_t vers, uint32_t prot)
 		if (e->m.vers == vers)
 			return (&e->m);
 		if (near == NULL ||
-		    (near->m.owner != OWNER_ROOT && e->m.owner == OWNER_ROOT))
+		    (near->m.owner != UID_ROOT && e->m.owner == UID_ROOT))
 			near = e;
 	}
 	return (near == NULL ? NULL : &near->m);
 }
 
-bool
-table_has_root(const struct table *t, uint32_t prog)
+/* Return the first entry of the program from `e` on in its chain, or NULL. */
+static const struct mapping *
+find_of(const struct entry *e, uint32_t prog, uint32_t prot)
 {
-	for (size_t i = 0; i < PMAP_PROTS; i++) {
-		uint32_t prot = pmap_prots[i];
-		const struct entry *e;
+	while (e != NULL && !is_of(e, prog, prot))
+		e = SLIST_NEXT(e, chain);
+	return (e == NULL ? NULL : &e->m);
+}
 
-		SLIST_FOREACH(e, &t->chains[chain_of(t, prog, prot)], chain)
-			if (is_of(e, prog, prot) && e->m.owner == OWNER_ROOT)
-				return (true);
-	}
-	return (false);
+/* Return the first entry of the program from the i-th protocol on. */
+static const struct mapping *
+first_from(const struct table *t, uint32_t prog, size_t i)
+{
+	const struct mapping *m = NULL;
+
+	for (; m == NULL && i < PMAP_PROTS; i++)
+		m = find_of(
+		    SLIST_FIRST(&t->chains[chain_of(t, prog, pmap_prots[i])]),
+		    prog, pmap_prots[i]);
+	return (m);
+}
+
+const struct mapping *
+table_first_of(const struct table *t, uint32_t prog)
+{
+	return (first_from(t, prog, 0));
+}
+
+const struct mapping *
+table_next_of(const struct table *t, const struct mapping *m)
+{
+	const struct entry *e = (const struct entry *)(const void *)m;
+	const struct mapping *next =
+	    find_of(SLIST_NEXT(e, chain), m->prog, m->prot);
+
+	if (next != NULL)
+		return (next);
+	return (first_from(t, m->prog, m->prot == pmap_prots[0] ? 1 : 2));
 }
 
 static struct tally *
@@ -137,13 +162,13 @@ tally_of(const struct table *t, uid_t uid)
 	return (NULL);
 }
 
-/* Count one more entry of `uid`: 0, or -1 when out of memory. */
+/* Count one more entry of `uid`.  Return 0, or -1 when out of memory. */
 static int
 tally_up(struct table *t, uid_t uid)
 {
 	struct tally *tally;
 
-	if (uid == OWNER_ROOT)
+	if (uid == UID_ROOT)
 		return (0);
 	if ((tally = tally_of(t, uid)) == NULL) {
 		if (t->tallies_used == t->tallies_room) {
@@ -159,7 +184,6 @@ tally_up(struct table *t, uid_t uid)
 		*tally = (struct tally){.uid = uid};
 	}
 	tally->count++;
-	t->others++;
 	return (0);
 }
 
@@ -168,11 +192,10 @@ tally_down(struct table *t, uid_t uid)
 {
 	struct tally *tally;
 
-	if (uid == OWNER_ROOT)
+	if (uid == UID_ROOT)
 		return;
 	tally = tally_of(t, uid);
-	assert(tally != NULL); /* whoever has an entry is counted */
-	t->others--;
+	assert(tally != NULL); /* table_put() counted the entry */
 	if (--tally->count == 0)
 		*tally = t->tallies[--t->tallies_used];
 }
@@ -267,17 +290,22 @@ table_count(const struct table *t)
 }
 
 size_t
-table_count_others(const struct table *t)
-{
-	return (t->others);
-}
-
-size_t
 table_count_owner(const struct table *t, uid_t uid)
 {
 	const struct tally *tally = tally_of(t, uid);
 
 	return (tally == NULL ? 0 : tally->count);
+}
+
+size_t
+table_count_class(const struct table *t, uid_t uid)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->tallies_used; i++)
+		if (pmap_is_system(t->tallies[i].uid) == pmap_is_system(uid))
+			n += t->tallies[i].count;
+	return (n);
 }
 
 uint64_t

@@ -9,65 +9,74 @@
 #include "pmap.h"
 
 /*
- * The registrations, in the order in which they were made.  What finding,
- * adding and removing cost depends on how many versions of one program there
- * are, not on how many entries.  A mapping that was
- * handed out stays valid until the next table_put() or table_remove().
+ * The registrations, in the order in which they were made.  The cost of lookup,
+ * insertion and removal depends on the number of versions of one program, not
+ * on the number of entries.  A pointer to a mapping that a function returned is
+ * valid until that entry is replaced or removed.
  */
 struct table;
 
 enum {
-	TABLE_OWN = 2 /* the mapper's own entries, first in every DUMP */
+	TABLE_SELF = PMAP_PROTS /* our own entries, first in every DUMP */
 };
 
 /*
- * A new, empty table, or NULL when out of memory.  `seed` keys the index, so
- * that nobody can choose program numbers that all meet in one place.
+ * Return a new, empty table, or NULL when out of memory.  `seed` keys the hash,
+ * so that nobody can choose program numbers that collide.
  */
 struct table *table_new(uint64_t seed);
-void table_free(struct table *);
+void table_free(struct table *); /* for tests: the daemon keeps its table */
 
-/* The entry of exactly this program, version and protocol, or NULL. */
-const struct mapping *table_get(
+/* Return the entry of exactly this program, version and protocol, or NULL. */
+const struct mapping *table_lookup(
     const struct table *, uint32_t prog, uint32_t vers, uint32_t prot);
 
 /*
- * What GETPORT answers: the exact entry, else one of another version of the
- * same program and protocol, root's before others, earlier before later
- * (`rpcinfo -u HOST PROG` asks for version 0), else NULL.
+ * Return the entry for GETPORT: the exact one; else one of another version of
+ * the same program and protocol, root's before others, earlier before later
+ * (`rpcinfo -u HOST PROG` asks for version 0); else NULL.
  */
-const struct mapping *table_find(
+const struct mapping *table_getport(
     const struct table *, uint32_t prog, uint32_t vers, uint32_t prot);
 
-/* Has root an entry of this program, in whatever version or protocol? */
-bool table_has_root(const struct table *, uint32_t prog);
+/*
+ * Return the first entry of a program, in any version and protocol, and the one
+ * after `m`; NULL at the end.
+ */
+const struct mapping *table_first_of(const struct table *, uint32_t prog);
+const struct mapping *table_next_of(
+    const struct table *, const struct mapping *m);
 
 /*
- * Make `m` the entry of its program, version and protocol, as the newest of
- * all; one that was there before is gone.  0, or -1 when out of memory: then
- * nothing has changed.
+ * Insert `m` as the newest entry, in place of one of the same program, version
+ * and protocol.  Return 0, or -1 when out of memory; then
+ * the table is unchanged.
  */
 int table_put(struct table *, const struct mapping *m);
 
-/* Remove one entry; false when there was none. */
+/* Remove one entry.  Return false if there was none. */
 bool table_remove(struct table *, uint32_t prog, uint32_t vers, uint32_t prot);
 
 /*
- * Remove one protocol of a version, or every one with `prot` 0; false when
- * there was none.
+ * Remove one protocol of a version, or with `prot` 0 all of them.  Return false
+ * if there was none.
  */
 bool table_remove_all(
     struct table *, uint32_t prog, uint32_t vers, uint32_t prot);
 
-/* The oldest entry; the one after `m`; NULL at the end. */
+/* Return the oldest entry, or the one after `m`; NULL at the end. */
 const struct mapping *table_first(const struct table *);
 const struct mapping *table_next(const struct mapping *m);
 
-size_t table_count(const struct table *);                  /* of everybody */
-size_t table_count_others(const struct table *);           /* not of root */
-size_t table_count_owner(const struct table *, uid_t uid); /* not for root */
+/*
+ * Return the number of entries: of all; of one user other than root; of all
+ * users of his class, which is system accounts or all others but root.
+ */
+size_t table_count(const struct table *);
+size_t table_count_owner(const struct table *, uid_t uid);
+size_t table_count_class(const struct table *, uid_t uid);
 
-/* Changes whenever the table does: what was derived from it is then stale. */
+/* Return a number that changes with each change of the table. */
 uint64_t table_generation(const struct table *);
 
 #endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The common half of our SVCXPRTs.  libtirpc's own transports decode beyond
- * what has arrived, block, and let strangers into authenticators that leak;
- * src/README has the list.  Everything here works on bytes in memory.
+ * libtirpc's own transports decode past the end of a message, block, and pass
+ * any credential to authenticators that leak; src/README has the list.
  */
 #include "transport.h"
 
@@ -11,55 +10,31 @@
 #include <rpc/pmap_prot.h>
 #include <rpc/rpcb_prot.h>
 
-#include "links.h"
+#include "be32.h"
+#include "ifaddr.h"
 #include "log.h"
-#include "wire.h"
-#include "word.h"
 
-uint8_t transport_answers[TRANSPORT_ANSWERS]
+uint8_t transport_replies[TRANSPORT_REPLIES]
     __attribute__((aligned(sizeof(uint64_t))));
 
-static bool_t
-no_control(SVCXPRT *xprt, const u_int request, void *in)
+bool
+transport_allows(
+    const struct addrfilt *acl, struct in_addr from, bool from_here)
 {
-	(void)xprt;
-	(void)request;
-	(void)in;
-	return (FALSE);
-}
-
-int
-transport_register(struct transport *t, int fd, const struct xp_ops *ops)
-{
-	static const struct xp_ops2 ops2 = {.xp_control = no_control};
-	static char netid[] = "tcp"; /* any: spares a look at /etc/netconfig */
-
-	t->xprt.xp_fd = fd;
-	t->xprt.xp_ops = ops;
-	t->xprt.xp_ops2 = &ops2;
-	t->xprt.xp_netid = netid;
-	t->xprt.xp_p3 = &t->ext;
-	xprt_register(&t->xprt);
-	/* out of memory, it returns without a word */
-	return (FD_ISSET(fd, &svc_fdset) ? 0 : -1);
+	return (acl == NULL || from_here || addrfilt_match(acl, from) ||
+		(acl->count > 0 && ifaddr_is_own(from)));
 }
 
 void
-transport_unregister(struct transport *t)
+transport_badcall(const struct call *call, const char *reason)
 {
-	xprt_unregister(&t->xprt);
-}
-
-bool
-transport_admits(const struct nets *guests, struct in_addr from, bool from_here)
-{
-	return (guests == NULL || from_here || links_own(from) ||
-		nets_has(guests, from));
+	counters.badcalls++;
+	log_badcall(&call->peer, reason);
 }
 
 /* RFC 5531 section 9: libtirpc has no svcerr_ function for this one. */
 static void
-answer_rpc_mismatch(struct transport *t)
+reply_rpc_mismatch(struct transport *t)
 {
 	struct rpc_msg reply = {.rm_direction = REPLY};
 
@@ -71,20 +46,20 @@ answer_rpc_mismatch(struct transport *t)
 }
 
 /*
- * Return true if libtirpc may dispatch this program and version.  Versions 3
- * and 4 exist for registrations on the local socket only: libtirpc's own
- * PROG_MISMATCH would name them as served, and `rpcinfo` then does not fall
- * back to version 2.
+ * Return true if libtirpc may dispatch this version.  Versions 3 and 4 exist
+ * for registrations on the local socket only: libtirpc's own PROG_MISMATCH
+ * would name them as served, and `rpcinfo` then does not fall back to
+ * version 2.
  */
 static bool
 is_served(const struct call *call, const struct call_body *body)
 {
-	return (body->cb_prog != PMAPPROG || body->cb_vers == PMAPVERS ||
+	return (body->cb_vers == PMAPVERS ||
 		((body->cb_vers == RPCBVERS || body->cb_vers == RPCBVERS4) &&
-		    call->peer.door == DOOR_LOCAL));
+		    call->peer.origin == ORIGIN_LOCAL));
 }
 
-/* May libtirpc see this credential?  Else the reason why not. */
+/* Return AUTH_OK if libtirpc may see this credential, else the error. */
 static enum auth_stat
 judge_credential(const struct opaque_auth *cred)
 {
@@ -100,94 +75,176 @@ judge_credential(const struct opaque_auth *cred)
 	}
 }
 
-enum transport_call_state
-transport_decode(
-    struct transport *t, const uint8_t *bytes, size_t len, struct rpc_msg *msg)
+static enum call_result
+decode_call(struct transport *t, struct rpc_msg *msg)
 {
+	const uint8_t *bytes = t->message;
+	size_t len = t->call.len;
 	enum auth_stat stat;
 
-	t->call.len = len;
-	if (len < WIRE_CALL_MIN || word_at(bytes + 4) != CALL) {
-		log_dropped(&t->call.peer, "not_a_call");
-		return (CALL_GARBAGE);
+	if (len < WIRE_CALL_MIN || be32dec(bytes + 4) != CALL) {
+		transport_badcall(&t->call, "not_a_call");
+		return (CALL_MALFORMED);
 	}
-	t->call.xid = word_at(bytes);
-	if (word_at(bytes + 8) != RPC_MSG_VERSION) {
-		answer_rpc_mismatch(t);
-		log_dropped(&t->call.peer, "rpc_version");
-		return (CALL_ANSWERED);
+	t->call.xid = be32dec(bytes);
+	if (be32dec(bytes + 8) != RPC_MSG_VERSION) {
+		reply_rpc_mismatch(t);
+		transport_badcall(&t->call, "rpc_version");
+		return (CALL_REJECTED);
 	}
 	xdrmem_create(
 	    &t->args, (char *)(uintptr_t)bytes, (u_int)len, XDR_DECODE);
 	if (!xdr_callmsg(&t->args, msg)) {
-		log_dropped(&t->call.peer, "header");
-		return (CALL_GARBAGE);
+		transport_badcall(&t->call, "header");
+		return (CALL_MALFORMED);
 	}
-	/* AUTH_SYS would send a verifier back as it came */
+	/* libtirpc would copy the caller's verifier into the reply */
 	msg->rm_call.cb_verf.oa_length = 0;
 	stat = judge_credential(&msg->rm_call.cb_cred);
 	if (stat != AUTH_OK) {
 		svcerr_auth(&t->xprt, stat);
-		log_dropped(&t->call.peer, "credential");
-		return (CALL_ANSWERED);
+		transport_badcall(&t->call, "credential");
+		return (CALL_REJECTED);
+	}
+	if (msg->rm_call.cb_prog != PMAPPROG) {
+		svcerr_noprog(&t->xprt);
+		transport_badcall(&t->call, "program");
+		return (CALL_REJECTED);
 	}
 	if (!is_served(&t->call, &msg->rm_call)) {
 		svcerr_progvers(&t->xprt, PMAPVERS, PMAPVERS);
-		log_dropped(&t->call.peer, "version");
-		return (CALL_ANSWERED);
+		transport_badcall(&t->call, "version");
+		return (CALL_REJECTED);
 	}
-	return (CALL_TAKEN);
+	return (CALL_DISPATCHED);
+}
+
+enum call_result
+transport_serve(struct transport *t, const uint8_t *bytes, size_t len)
+{
+	t->message = bytes;
+	t->call.len = len;
+	svc_getreq_common(t->xprt.xp_fd);
+	return (t->result);
 }
 
 /*
- * RFC 5531 section 9.  xdr_replymsg() would do, but takes a third of all
- * instructions of a GETPORT that is one of many in a pipeline.
+ * RFC 5531 section 9.  xdr_replymsg() would take a third of all instructions of
+ * a GETPORT that is one of many in a pipeline.
  */
-static size_t
-encode_success(struct transport *t, const struct accepted_reply *reply,
+size_t
+transport_encode(const struct transport *t, const struct rpc_msg *reply,
     uint8_t *bytes, size_t room)
 {
-	const uint32_t head[] = {
-	    t->call.xid, REPLY, MSG_ACCEPTED, AUTH_NONE, 0, SUCCESS};
+	const struct accepted_reply *accepted = &reply->acpted_rply;
+	const struct rejected_reply *rejected = &reply->rjcted_rply;
+	uint32_t words[8] = {t->call.xid, REPLY, reply->rm_reply.rp_stat};
+	size_t n = 3;
 	XDR xdrs;
 
-	_Static_assert(sizeof(head) == WIRE_REPLY_HEAD, "with no verifier");
-	if (room < sizeof(head))
+	if (words[2] == MSG_ACCEPTED) {
+		words[n++] = AUTH_NONE;
+		words[n++] = 0; /* bytes of the verifier */
+		words[n++] = accepted->ar_stat;
+		if (accepted->ar_stat == PROG_MISMATCH) {
+			words[n++] = accepted->ar_vers.low;
+			words[n++] = accepted->ar_vers.high;
+		}
+	} else {
+		words[n++] = rejected->rj_stat;
+		if (rejected->rj_stat == RPC_MISMATCH) {
+			words[n++] = rejected->rj_vers.low;
+			words[n++] = rejected->rj_vers.high;
+		} else {
+			words[n++] = rejected->rj_why;
+		}
+	}
+	if (room < n * sizeof(*words))
 		return (0);
-	for (size_t i = 0; i < sizeof(head) / sizeof(*head); i++)
-		word_put(bytes + i * sizeof(*head), head[i]);
-	xdrmem_create(&xdrs, (char *)bytes + sizeof(head),
-	    (u_int)(room - sizeof(head)), XDR_ENCODE);
-	return ((*reply->ar_results.proc)(&xdrs, reply->ar_results.where)
-		    ? sizeof(head) + xdr_getpos(&xdrs)
-		    : 0);
+	for (size_t i = 0; i < n; i++)
+		be32enc(bytes + i * sizeof(*words), words[i]);
+	if (!transport_succeeds(reply))
+		return (n * sizeof(*words));
+	xdrmem_create(&xdrs, (char *)bytes + WIRE_REPLY_HEAD,
+	    (u_int)(room - WIRE_REPLY_HEAD), XDR_ENCODE);
+	if (!(*accepted->ar_results.proc)(&xdrs, accepted->ar_results.where))
+		return (0);
+	return (WIRE_REPLY_HEAD + xdr_getpos(&xdrs));
 }
 
-size_t
-transport_encode(
-    struct transport *t, struct rpc_msg *reply, uint8_t *bytes, size_t room)
+/*
+ * libtirpc calls xp_recv, xp_getargs, xp_reply and xp_stat.  It never calls
+ * xp_freeargs and xp_control here, but it does not check for NULL.
+ */
+
+static bool_t
+xp_recv(SVCXPRT *xprt, struct rpc_msg *msg)
 {
-	XDR xdrs;
+	struct transport *t = transport_of(xprt);
 
-	if (transport_succeeds(reply))
-		return (encode_success(t, &reply->acpted_rply, bytes, room));
-	xdrmem_create(&xdrs, (char *)bytes, (u_int)room, XDR_ENCODE);
-	reply->rm_xid = t->call.xid;
-	return (xdr_replymsg(&xdrs, reply) ? xdr_getpos(&xdrs) : 0);
+	t->result = decode_call(t, msg);
+	return (t->result == CALL_DISPATCHED);
 }
 
-bool_t
-transport_getargs(SVCXPRT *xprt, xdrproc_t decode, void *args)
+static bool_t
+xp_getargs(SVCXPRT *xprt, xdrproc_t decode, void *args)
 {
 	return ((*decode)(&transport_of(xprt)->args, args));
 }
 
-/* Our decoders allocate nothing (see wire.h). */
-bool_t
-transport_freeargs(SVCXPRT *xprt, xdrproc_t decode, void *args)
+/* The decoders of wire.h allocate nothing. */
+static bool_t
+xp_freeargs(SVCXPRT *xprt, xdrproc_t decode, void *args)
 {
 	(void)xprt;
 	(void)decode;
 	(void)args;
 	return (TRUE);
+}
+
+/* There is no second message: transport_serve() passes one at a time. */
+static enum xprt_stat
+xp_stat(SVCXPRT *xprt)
+{
+	(void)xprt;
+	return (XPRT_IDLE);
+}
+
+static bool_t
+xp_control(SVCXPRT *xprt, const u_int request, void *in)
+{
+	(void)xprt;
+	(void)request;
+	(void)in;
+	return (FALSE);
+}
+
+int
+transport_register(
+    struct transport *t, int fd, bool_t (*reply)(SVCXPRT *, struct rpc_msg *))
+{
+	static const struct xp_ops2 ops2 = {.xp_control = xp_control};
+	static char netid[] = "tcp"; /* any, or libtirpc reads /etc/netconfig */
+
+	t->ops = (struct xp_ops){
+	    .xp_recv = xp_recv,
+	    .xp_stat = xp_stat,
+	    .xp_getargs = xp_getargs,
+	    .xp_reply = reply,
+	    .xp_freeargs = xp_freeargs,
+	};
+	t->xprt.xp_fd = fd;
+	t->xprt.xp_ops = &t->ops;
+	t->xprt.xp_ops2 = &ops2;
+	t->xprt.xp_netid = netid;
+	t->xprt.xp_p3 = &t->ext;
+	xprt_register(&t->xprt);
+	/* out of memory, xprt_register() does nothing */
+	return (FD_ISSET(fd, &svc_fdset) ? 0 : -1);
+}
+
+void
+transport_unregister(struct transport *t)
+{
+	xprt_unregister(&t->xprt);
 }

@@ -9,32 +9,44 @@
 #include <rpc/rpc.h>
 #include <rpc/svc_mt.h>
 
-#include "nets.h"
+#include "addrfilt.h"
 #include "pmap.h"
+#include "policy.h"
+#include "table.h"
+#include "wire.h"
 
 /*
- * What our transports under libtirpc's svc layer have in common: the call
- * being answered, how its header is read, and how answers are put together.
- * datagram.h and stream.h are the two kinds.
+ * What our two transports, datagram.h and stream.h, have in common under
+ * libtirpc's svc layer: a call, its header, and the encoding of its reply.
+ * Works on bytes in memory only.
  */
 
-/* One call, as long as it is being answered. */
+/* The call that a transport serves at the moment. */
 struct call {
 	struct peer peer;
-	struct in_addr local; /* the address of ours that it came to */
-	int ifindex;          /* the interface that it came in by */
-	bool datagram;        /* not by a stream */
-	bool broadcast;       /* not sent to us alone */
+	struct in_addr local; /* the address of this host that it was sent to */
+	int ifindex;          /* of the interface that received it */
+	bool datagram;
+	bool broadcast; /* sent to a broadcast or multicast address */
 	uint32_t xid;
-	size_t len; /* bytes that arrived */
+	size_t len; /* bytes of the call */
+};
+
+/* What became of a call. */
+enum call_result {
+	CALL_DISPATCHED,
+	CALL_REJECTED, /* by an error reply */
+	CALL_MALFORMED /* no reply is possible */
 };
 
 struct transport {
-	SVCXPRT xprt; /* first: libtirpc hands it back to us */
-	bool hurry;   /* the answer is not to wait for those of later calls */
+	SVCXPRT xprt; /* first: libtirpc passes it to our functions */
 	SVCXPRT_EXT ext;
+	struct xp_ops ops;
 	struct call call;
-	XDR args; /* what follows the header, and not one byte more */
+	const uint8_t *message; /* of the call */
+	enum call_result result;
+	XDR args; /* the message after its header, and nothing beyond it */
 };
 
 static inline struct transport *
@@ -43,7 +55,7 @@ transport_of(SVCXPRT *xprt)
 	return ((struct transport *)(void *)xprt);
 }
 
-/* For the dispatcher: the call that it was given. */
+/* Return the call that a dispatcher was invoked for. */
 static inline const struct call *
 transport_call(SVCXPRT *xprt)
 {
@@ -51,35 +63,34 @@ transport_call(SVCXPRT *xprt)
 }
 
 /*
- * Make it known to libtirpc as the transport of `fd`: 0, or -1 when libtirpc
- * cannot take it.
+ * Register a transport with libtirpc for `fd`; `reply` encodes and queues a
+ * reply.  Return 0, or -1 when out of memory.
  */
-int transport_register(struct transport *, int fd, const struct xp_ops *);
+int transport_register(
+    struct transport *, int fd, bool_t (*reply)(SVCXPRT *, struct rpc_msg *));
 void transport_unregister(struct transport *);
 
 /*
- * Is this source let in by -a?  This host always is: what came by the
- * interface lo or the local door (`from_here`), and its own addresses.
- * Without a list (NULL) everybody is.
+ * Return true if the filter allows a caller: if it is NULL, or contains the
+ * address, or with `from_here` for what was received on lo or on the local
+ * socket.  A filter that is not empty also allows the addresses of this host.
  */
-bool transport_admits(
-    const struct nets *guests, struct in_addr from, bool from_here);
+bool transport_allows(
+    const struct addrfilt *, struct in_addr from, bool from_here);
 
 /*
- * Read the header of a call of `len` bytes and see to it that libtirpc gets
- * only what it can take: AUTH_NONE and well-formed AUTH_SYS, and of our
- * program the versions that this door serves.  What else can be answered has
- * been answered on return.
+ * Serve one call message of `len` bytes through libtirpc: xp_recv decodes its
+ * header, libtirpc dispatches it, and xp_reply encodes the reply.  libtirpc
+ * sees only AUTH_NONE and well-formed AUTH_SYS, and only the versions of our
+ * program that this origin may use.  Return what became of the call.
  */
-enum transport_call_state {
-	CALL_TAKEN,    /* to be dispatched */
-	CALL_ANSWERED, /* with an error */
-	CALL_GARBAGE,  /* not a call: no answer is possible */
-};
-enum transport_call_state transport_decode(
-    struct transport *, const uint8_t *bytes, size_t len, struct rpc_msg *);
+enum call_result transport_serve(
+    struct transport *, const uint8_t *bytes, size_t len);
 
-/* Is this an answer with results? */
+/* Count and log a call that is malformed or not served. */
+void transport_badcall(const struct call *, const char *reason);
+
+/* Return true for a reply with results. */
 static inline bool
 transport_succeeds(const struct rpc_msg *reply)
 {
@@ -88,36 +99,23 @@ transport_succeeds(const struct rpc_msg *reply)
 }
 
 /*
- * Encode an answer into at most `room` bytes; the length, or 0 when it does
+ * Encode a reply into at most `room` bytes.  Return the length, or 0 if it does
  * not fit.
  */
-size_t transport_encode(
-    struct transport *, struct rpc_msg *, uint8_t *bytes, size_t room);
+size_t transport_encode(const struct transport *, const struct rpc_msg *,
+    uint8_t *bytes, size_t room);
 
 /*
- * For the dispatcher: what this call has changed is written down, so let its
- * answer leave before the next call is looked at.  Should we be killed, at
- * most one change was made that its caller does not know of.
- */
-static inline void
-transport_hurry(SVCXPRT *xprt)
-{
-	transport_of(xprt)->hurry = true;
-}
-
-/* xp_getargs and xp_freeargs. */
-bool_t transport_getargs(SVCXPRT *, xdrproc_t, void *);
-bool_t transport_freeargs(SVCXPRT *, xdrproc_t, void *);
-
-/*
- * Answers wait here until they are sent, many by one system call.  There is
- * one for all transports: it is empty between two turns of the loop.  Behind
- * a batch there is room for the longest answer, a DUMP of a full table.
+ * The replies of one handler, which sends many by one system call and leaves
+ * the buffer empty.  After a batch there is room for the longest reply: the
+ * record mark and the DUMP of a full table.
  */
 enum {
 	TRANSPORT_BATCH = 65536,
-	TRANSPORT_ANSWERS = TRANSPORT_BATCH + 32 + 20 * (16384 + 2) + 4,
+	TRANSPORT_DUMP_MAX =
+	    4 + WIRE_REPLY_HEAD + WIRE_ENTRY * (QUOTA_ALL + TABLE_SELF) + 4,
+	TRANSPORT_REPLIES = (TRANSPORT_BATCH + TRANSPORT_DUMP_MAX + 7) & ~7
 };
-extern uint8_t transport_answers[TRANSPORT_ANSWERS];
+extern uint8_t transport_replies[TRANSPORT_REPLIES];
 
 #endif

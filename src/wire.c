@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * XDR of the bodies.  Everything that comes in is bounded here and goes into
- * structs that the caller owns; libtirpc's own xdr_pmap() and xdr_rpcb() do
- * neither.
+ * libtirpc's xdr_pmap() and xdr_rpcb() decode into `unsigned long` and into
+ * strings that they allocate; these decoders do neither.
  */
 #include "wire.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "word.h"
-
-enum {
-	ENTRY_WORDS = 5, /* a DUMP entry: "one more", prog, vers, prot, port */
-};
+#include "be32.h"
+#include "decimal.h"
 
 #define WORD ((size_t)BYTES_PER_XDR_UNIT)
 
@@ -89,22 +85,13 @@ wire_netid(const char *netid)
 int32_t
 wire_uaddr(const char *uaddr)
 {
-	int32_t octets[6];
-	const char *p = uaddr;
+	uint32_t octets[6];
 
-	for (size_t i = 0; i < 6; i++) {
-		if (i > 0 && *p++ != '.')
+	for (size_t i = 0; i < 6; i++)
+		if ((i > 0 && *uaddr++ != '.') ||
+		    !decimal_parse(&uaddr, UINT8_MAX, &octets[i]))
 			return (-1);
-		if (*p < '0' || *p > '9' ||
-		    (*p == '0' && p[1] >= '0' && p[1] <= '9'))
-			return (-1);
-		for (octets[i] = 0; *p >= '0' && *p <= '9'; p++) {
-			octets[i] = octets[i] * 10 + (*p - '0');
-			if (octets[i] > 255)
-				return (-1);
-		}
-	}
-	return (*p == '\0' ? octets[4] * 256 + octets[5] : -1);
+	return (*uaddr == '\0' ? (int32_t)(octets[4] * 256 + octets[5]) : -1);
 }
 
 bool_t
@@ -118,43 +105,43 @@ wire_callit(XDR *xdrs, struct wire_callit *c)
 }
 
 size_t
-wire_forward(const struct wire_callit *c, uint32_t xid, uint8_t *bytes)
+wire_call(const struct wire_callit *c, uint32_t xid, uint8_t *bytes)
 {
 	const uint32_t head[WIRE_CALL_MIN / WORD] = {xid, CALL, RPC_MSG_VERSION,
 	    c->prog, c->vers, c->proc, AUTH_NONE, 0, AUTH_NONE, 0};
 
 	for (size_t i = 0; i < WIRE_CALL_MIN / WORD; i++)
-		word_put(bytes + i * WORD, head[i]);
+		be32enc(bytes + i * WORD, head[i]);
 	memcpy(bytes + WIRE_CALL_MIN, c->args, c->len);
 	return (WIRE_CALL_MIN + c->len);
 }
 
-enum wire_answer
-wire_answer(const uint8_t *bytes, size_t len, uint32_t xid,
+enum wire_reply
+wire_reply(const uint8_t *bytes, size_t len, uint32_t xid,
     const uint8_t **results, size_t *results_len)
 {
 	size_t verf;
 
-	if (len < 3 * WORD || len % WORD != 0 || word_at(bytes) != xid ||
-	    word_at(bytes + WORD) != REPLY)
-		return (ANSWER_OTHER);
-	if (word_at(bytes + 2 * WORD) != MSG_ACCEPTED)
-		return (ANSWER_FAILED);
+	if (len < 3 * WORD || len % WORD != 0 || be32dec(bytes) != xid ||
+	    be32dec(bytes + WORD) != REPLY)
+		return (REPLY_OTHER);
+	if (be32dec(bytes + 2 * WORD) != MSG_ACCEPTED)
+		return (REPLY_FAILED);
 	/* the verifier: flavour, length, body */
 	if (len < WIRE_REPLY_HEAD ||
-	    (verf = word_at(bytes + 4 * WORD)) > MAX_AUTH_BYTES ||
+	    (verf = be32dec(bytes + 4 * WORD)) > MAX_AUTH_BYTES ||
 	    len < WIRE_REPLY_HEAD + RNDUP(verf))
-		return (ANSWER_OTHER);
+		return (REPLY_OTHER);
 	bytes += 5 * WORD + RNDUP(verf);
-	if (word_at(bytes) != SUCCESS)
-		return (ANSWER_FAILED);
+	if (be32dec(bytes) != SUCCESS)
+		return (REPLY_FAILED);
 	*results = bytes + WORD;
 	*results_len = len - WIRE_REPLY_HEAD - RNDUP(verf);
-	return (ANSWER_SUCCESS);
+	return (REPLY_SUCCESS);
 }
 
 size_t
-wire_callit_answer(uint32_t xid, uint32_t port, const uint8_t *results,
+wire_callit_reply(uint32_t xid, uint32_t port, const uint8_t *results,
     size_t results_len, uint8_t *bytes, size_t room)
 {
 	const uint32_t head[] = {xid, REPLY, MSG_ACCEPTED, AUTH_NONE, 0,
@@ -163,7 +150,7 @@ wire_callit_answer(uint32_t xid, uint32_t port, const uint8_t *results,
 	if (sizeof(head) + results_len > room)
 		return (0);
 	for (size_t i = 0; i < sizeof(head) / WORD; i++)
-		word_put(bytes + i * WORD, head[i]);
+		be32enc(bytes + i * WORD, head[i]);
 	memcpy(bytes + sizeof(head), results, results_len);
 	return (sizeof(head) + results_len);
 }
@@ -171,14 +158,14 @@ wire_callit_answer(uint32_t xid, uint32_t port, const uint8_t *results,
 static void
 put_word(struct wire_dump *d, uint32_t word)
 {
-	word_put(d->bytes + d->len, word);
+	be32enc(d->bytes + d->len, word);
 	d->len += WORD;
 }
 
 int
 wire_dump_start(struct wire_dump *d, size_t entries)
 {
-	size_t need = (entries * ENTRY_WORDS + 1) * WORD;
+	size_t need = entries * WIRE_ENTRY + WORD;
 
 	d->len = 0;
 	if (d->room < need) {
@@ -227,12 +214,12 @@ wire_authsys(const void *body, size_t len)
 	/* stamp, machinename<255>, uid, gid, gids<16> */
 	if (len < 5 * WORD)
 		return (false);
-	name = word_at(p + WORD);
+	name = be32dec(p + WORD);
 	if (name > NAME_MAX_LEN)
 		return (false);
 	name = RNDUP(name);
 	if (len < 5 * WORD + name)
 		return (false);
-	gids = word_at(p + 4 * WORD + name);
+	gids = be32dec(p + 4 * WORD + name);
 	return (gids <= GIDS_MAX && len >= (5 + gids) * WORD + name);
 }

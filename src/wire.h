@@ -11,16 +11,17 @@
 #include "pmap.h"
 
 /*
- * The bodies of calls and answers, XDR (RFC 4506) to and from structs of a
- * fixed size.  The decoders allocate nothing, so there is nothing to free,
- * whatever they say; false means that the body is short or out of bounds.
+ * The bodies of calls and replies: XDR (RFC 4506) to and from structs of fixed
+ * size.  Decoders allocate nothing, so there is nothing to free; they return
+ * false if the body is short or out of bounds.
  */
 
 enum {
-	WIRE_CALL_MIN = 40,     /* no call is shorter, RFC 5531 section 9 */
-	WIRE_RECORD_MAX = 9000, /* the longest call that is read */
-	WIRE_REPLY_HEAD = 24,   /* an accepted reply before its results */
+	WIRE_CALL_MIN = 40, /* bytes of the shortest call, RFC 5531 sec. 9 */
+	WIRE_RECORD_MAX = 9000, /* bytes of the longest call that is served */
+	WIRE_REPLY_HEAD = 24,   /* bytes of an accepted reply before results */
 	WIRE_STRING_MAX = 255,
+	WIRE_ENTRY = 20, /* bytes of an entry in the result of DUMP */
 };
 
 /* No arguments, no result (libtirpc's xdr_void() is no xdrproc_t). */
@@ -31,7 +32,7 @@ bool_t wire_mapping(XDR *, struct mapping *);
 
 /*
  * The arguments of RPCBPROC_SET and RPCBPROC_UNSET: RFC 1833 section 2.1,
- * `rpcb`.  The owner string is passed over: nobody vouches for it.
+ * `rpcb`.  The owner string is skipped: any caller can claim any name.
  */
 struct wire_rpcb {
 	uint32_t prog;
@@ -41,19 +42,21 @@ struct wire_rpcb {
 };
 bool_t wire_rpcb(XDR *, struct wire_rpcb *);
 
-/* What a netid means to version 2. */
+/* What a netid means in version 2. */
 enum wire_netid {
 	NETID_UNKNOWN,
 	NETID_ANY, /* "": every protocol */
 	NETID_TCP,
 	NETID_UDP,
-	NETID_OTHER, /* known, but version 2 has no word for it */
+	NETID_OTHER, /* known, but version 2 cannot express it */
 };
+
+/* Return the meaning of a netid: RFC 5665 section 5.1, netconfig(5). */
 enum wire_netid wire_netid(const char *netid);
 
 /*
- * The port of an IPv4 universal address h1.h2.h3.h4.p1.p2 (RFC 5665 section
- * 5.2.3.3), or -1 when that is not strictly one.
+ * Return the port of an IPv4 universal address h1.h2.h3.h4.p1.p2 (RFC 5665
+ * section 5.2.3.3), or -1 if the text is not exactly one.
  */
 int32_t wire_uaddr(const char *uaddr);
 
@@ -62,49 +65,57 @@ struct wire_callit {
 	uint32_t prog;
 	uint32_t vers;
 	uint32_t proc;
-	uint32_t len; /* of args, which are the service's to understand */
+	uint32_t len; /* of args, which only the service understands */
 	uint8_t args[WIRE_RECORD_MAX];
 };
 bool_t wire_callit(XDR *, struct wire_callit *);
 
 /*
- * A call of our own with AUTH_NONE (RFC 5531 section 9) around the arguments
- * of a CALLIT; its length.  `bytes` has room for WIRE_CALL_MIN more than they.
+ * Encode a call of our own with AUTH_NONE (RFC 5531 section 9) and the
+ * arguments of a CALLIT.  `bytes` must have room for WIRE_CALL_MIN bytes and
+ * the arguments.  Return the length.
  */
-size_t wire_forward(const struct wire_callit *, uint32_t xid, uint8_t *bytes);
+size_t wire_call(const struct wire_callit *, uint32_t xid, uint8_t *bytes);
 
-/* A service's answer to that call. */
-enum wire_answer {
-	ANSWER_OTHER,   /* not to this call, or no answer at all */
-	ANSWER_FAILED,  /* it did not succeed */
-	ANSWER_SUCCESS, /* `results` are `results_len` bytes of it */
+/* What a datagram from a service is. */
+enum wire_reply {
+	REPLY_OTHER,   /* not a reply to this call */
+	REPLY_FAILED,  /* a reply other than SUCCESS */
+	REPLY_SUCCESS, /* a reply with results */
 };
-enum wire_answer wire_answer(const uint8_t *bytes, size_t len, uint32_t xid,
+
+/*
+ * Decode a reply to a call with this xid (RFC 5531 section 9).  On
+ * REPLY_SUCCESS, *results points to *results_len bytes of `bytes`.
+ */
+enum wire_reply wire_reply(const uint8_t *bytes, size_t len, uint32_t xid,
     const uint8_t **results, size_t *results_len);
 
 /*
- * The answer to a CALLIT (RFC 1833 section 3.2), from the header on; its
- * length, or 0 when it has no room.  The results' length is a multiple of 4.
+ * Encode the reply to a CALLIT (RFC 1833 section 3.2), with its header.  The
+ * results' length must be a multiple of 4.  Return the length, or 0 if it
+ * exceeds `room`.
  */
-size_t wire_callit_answer(uint32_t xid, uint32_t port, const uint8_t *results,
+size_t wire_callit_reply(uint32_t xid, uint32_t port, const uint8_t *results,
     size_t results_len, uint8_t *bytes, size_t room);
 
 /*
- * The result of DUMP, encoded beforehand: RFC 1833 section 3.1, `pmaplist`.
- * Entries are added one by one, and wire_dump_end() closes the list.
+ * The result of DUMP, encoded in advance: RFC 1833 section 3.1, `pmaplist`.
+ * wire_dump_add() appends one entry, and wire_dump_end() closes the list.
  */
 struct wire_dump {
 	char *bytes;
 	size_t len;
 	size_t room;
 };
-/* 0, or -1 when out of memory. */
+
+/* Make room for `entries` entries.  Return 0, or -1 when out of memory. */
 int wire_dump_start(struct wire_dump *, size_t entries);
 void wire_dump_add(struct wire_dump *, const struct mapping *);
 void wire_dump_end(struct wire_dump *);
 bool_t wire_dump(XDR *, struct wire_dump *);
 
-/* Is this a well-formed AUTH_SYS body (RFC 5531 appendix A)? */
+/* Return true for a well-formed AUTH_SYS body: RFC 5531 appendix A. */
 bool wire_authsys(const void *body, size_t len);
 
 #endif

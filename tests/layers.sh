@@ -3,18 +3,16 @@
 # A file includes its own header and headers of strictly lower layers: never
 # sideways, never up.  src/README has the picture.
 cd "$(dirname "$0")/../src" || exit 1
-layers='pmap word
-stats nets record
-log
-table policy crowd wire owner loop guard
-replay
-door daemon priv links journal
-doors
-transport registry
-datagram stream
-listener forward
-service client
-portmap pmap_dump pmap_set'
+layers='pmap be32 decimal logsink landlock
+addrfilt record log source
+table policy conn wire sockdiag loop peer daemon priv sandbox
+journal_read ifaddr listen closer
+local holder journal transport
+inherit registry datagram stream
+accept callit
+service options client
+listing
+portmap pmap_dump pmap_set rpcinfo'
 layer() {
 	echo "$layers" | grep -nw "$1" | cut -d: -f1
 }

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The limit to compare with: a bare select() loop on port 111, UDP and TCP,
- * and at the local door, that parses nothing and sends back what it gets.
+ * and on the local socket, that parses nothing and sends back what it gets.
  *
- *	echo [SIZE]	SIZE bytes are sent back for whatever comes by TCP
- *	echo ring	up to 32 datagrams a turn, not one: what is left of
- *			portmap without RPC
+ *	echo [SIZE]	SIZE bytes are sent back for all that comes over TCP
+ *	echo ring	up to 32 datagrams an iteration: portmap without RPC
  *
- * A datagram a turn; of a connection, whatever one read() brings a turn.
+ * One datagram an iteration; of a connection, what one read() returns.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -72,17 +71,17 @@ main(int argc, char *argv[])
 {
 	const struct sockaddr_in any = {
 	    .sin_family = AF_INET, .sin_port = htons(111)};
-	const struct sockaddr_un door = {
+	const struct sockaddr_un addr = {
 	    .sun_family = AF_UNIX, .sun_path = "/run/rpcbind.sock"};
 	bool ring = argc > 1 && strcmp(argv[1], "ring") == 0;
 	size_t size = argc > 1 ? strtoul(argv[1], NULL, 10) : 0;
 	int udp, tcp, local, top;
 	fd_set all, ready;
 
-	unlink(door.sun_path);
+	unlink(addr.sun_path);
 	udp = listener(SOCK_DGRAM, (const void *)&any, sizeof(any));
 	tcp = listener(SOCK_STREAM, (const void *)&any, sizeof(any));
-	top = local = listener(SOCK_STREAM, (const void *)&door, sizeof(door));
+	top = local = listener(SOCK_STREAM, (const void *)&addr, sizeof(addr));
 	memset(bytes, 'e', size); /* not the page of zeros that all share */
 	FD_ZERO(&all);
 	FD_SET(udp, &all);

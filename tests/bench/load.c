@@ -8,7 +8,7 @@
  * MODE	udp, tcp (16 connections that are kept, WINDOW deep each), connect (a
  *	connection each, WINDOW of them at once), local (a connection each to
  *	/run/rpcbind.sock), or rate (udp, WINDOW a second, prints the latency);
- *	start runs a command and prints the microseconds to its first answer
+ *	start runs a command and prints the microseconds to its first reply
  * CALL	null, get:N (the mapping of number N, of those that fill made),
  *	miss, dump, change (SET, then UNSET, of version 3), change2 (of version
  *	2, from a privileged port), fill:N (SET N mappings), or
@@ -37,7 +37,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
-#include "word.h"
+#include "be32.h"
 
 enum {
 	PMAP_PROG = 100000,
@@ -98,7 +98,7 @@ now(void)
 static void
 put(struct request *r, uint32_t word)
 {
-	word_put(r->bytes + r->len, word);
+	be32enc(r->bytes + r->len, word);
 	r->len += 4;
 }
 
@@ -176,7 +176,7 @@ make(struct request *r, uint32_t i, size_t mark)
 			put_change(r, i);
 	}
 	if (mark > 0)
-		word_put(r->bytes, 0x80000000u | (uint32_t)(r->len - mark));
+		be32enc(r->bytes, 0x80000000u | (uint32_t)(r->len - mark));
 }
 
 /* A DUMP has all mappings that fill made, in their order, and no other's. */
@@ -186,18 +186,18 @@ check_list(const uint8_t *bytes, size_t len)
 	size_t at = 6, end = len / 4;
 	uint32_t n = 0;
 
-	for (; at + 5 < end && word_at(bytes + 4 * at) == 1; at += 5) {
-		if (word_at(bytes + 4 * (at + 1)) != BASE_PROG + n)
+	for (; at + 5 < end && be32dec(bytes + 4 * at) == 1; at += 5) {
+		if (be32dec(bytes + 4 * (at + 1)) != BASE_PROG + n)
 			continue;
-		if (word_at(bytes + 4 * (at + 4)) != BASE_PORT + n % PORTS)
+		if (be32dec(bytes + 4 * (at + 4)) != BASE_PORT + n % PORTS)
 			fail("a DUMP with a wrong port");
 		n++;
 	}
-	if (n != number || at + 1 != end || word_at(bytes + 4 * at) != 0)
-		fail("a DUMP of %u mappings of ours", n);
+	if (n != number || at + 1 != end || be32dec(bytes + 4 * at) != 0)
+		fail("a DUMP of %u of our mappings", n);
 }
 
-/* Is it the answer to that request, whole and right? */
+/* Is it the reply to that request, whole and right? */
 static void
 check(const struct request *r, const uint8_t *bytes, size_t len)
 {
@@ -206,25 +206,25 @@ check(const struct request *r, const uint8_t *bytes, size_t len)
 			fail("%zu bytes came back, not %zu", len, echoed);
 		return;
 	}
-	if (len < 24 || word_at(bytes) != r->xid || word_at(bytes + 4) != 1)
-		fail("no answer to call %u", r->xid);
+	if (len < 24 || be32dec(bytes) != r->xid || be32dec(bytes + 4) != 1)
+		fail("no reply to call %u", r->xid);
 	for (size_t i = 2; i < 6; i++)
-		if (word_at(bytes + 4 * i) != 0)
+		if (be32dec(bytes + 4 * i) != 0)
 			fail("call %u did not succeed", r->xid);
 	switch (kind) {
 	case CALL_GET:
 		if (len != 28 ||
-		    word_at(bytes + 24) != BASE_PORT + number % PORTS)
+		    be32dec(bytes + 24) != BASE_PORT + number % PORTS)
 			fail("a wrong port");
 		break;
 	case CALL_MISS:
-		if (len != 28 || word_at(bytes + 24) != 0)
+		if (len != 28 || be32dec(bytes + 24) != 0)
 			fail("a port for what is not registered");
 		break;
 	case CALL_CHANGE:
 	case CALL_CHANGE2:
 	case CALL_FILL:
-		if (len != 28 || word_at(bytes + 24) != 1)
+		if (len != 28 || be32dec(bytes + 24) != 1)
 			fail("a change was refused");
 		break;
 	case CALL_DUMP:
@@ -311,7 +311,7 @@ need(int fd, size_t len)
 		in.at = 0;
 		n = recv(fd, in.bytes + in.len, sizeof(in.bytes) - in.len, 0);
 		if (n <= 0)
-			fail("no answer by the stream: %s", strerror(errno));
+			fail("no reply by the stream: %s", strerror(errno));
 		in.len += (size_t)n;
 	}
 }
@@ -334,7 +334,7 @@ receive_record(int fd, const struct request *r)
 	}
 	while (!(mark & 0x80000000u)) {
 		need(fd, 4);
-		mark = word_at(in.bytes + in.at);
+		mark = be32dec(in.bytes + in.at);
 		in.at += 4;
 		part = mark & 0x7fffffff;
 		if (len + part > sizeof(record))
@@ -384,8 +384,8 @@ run_udp(uint32_t n, uint32_t window)
 		}
 		got = recvmmsg(fd, msgs, window, MSG_WAITFORONE, NULL);
 		if (got <= 0)
-			fail("no answer: %s", strerror(errno));
-		/* the server answers in order */
+			fail("no reply: %s", strerror(errno));
+		/* the server replies in order */
 		for (int i = 0; i < got; i++, done++)
 			check(&requests[done % window], bytes[i],
 			    msgs[i].msg_len);
@@ -488,7 +488,7 @@ run_rate(uint32_t n, uint32_t rate)
 			fail("cannot send: %s", strerror(errno));
 		len = recv(fd, bytes, sizeof(bytes), 0);
 		if (len == -1)
-			fail("no answer: %s", strerror(errno));
+			fail("no reply: %s", strerror(errno));
 		check(&r, bytes, (size_t)len);
 		waits[i] = now() - began;
 	}
@@ -510,7 +510,7 @@ pin(int cpu)
 		sched_setaffinity(0, sizeof(set), &set);
 }
 
-/* Microseconds from exec to the first answer; then it is killed. */
+/* Microseconds from exec to the first reply; then it is killed. */
 static void
 run_start(char *const command[])
 {
@@ -530,7 +530,7 @@ run_start(char *const command[])
 	pin(1);
 	fd = dial(SOCK_DGRAM);
 	patience(fd, 20000);
-	make(&r, 0, 0); /* one call, sent again: any answer to it will do */
+	make(&r, 0, 0); /* one call, sent again: any reply to it will do */
 	while (len == -1 && now() - began < 10) {
 		/* nobody listens there yet: the kernel says so at once */
 		if (send(fd, r.bytes, r.len, 0) != -1)
@@ -540,7 +540,7 @@ run_start(char *const command[])
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	if (len == -1)
-		fail("%s does not answer", command[0]);
+		fail("%s does not reply", command[0]);
 	check(&r, bytes, (size_t)len);
 	printf("%.0f\n", took * 1e6);
 }

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 import os
+import pathlib
+import re
+import subprocess
 
 import pytest
 
@@ -7,20 +10,44 @@ import lab
 
 
 def pytest_sessionstart(session):
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 and lab.OFFLINE is None:
         pytest.exit("the black-box tests make namespaces: run them by "
                     "`make check`, which asks for root", 3)
+    if lab.ONE_UID:
+        # the daemon's user must be that one
+        text = pathlib.Path("/etc/passwd").read_text()
+        pathlib.Path("/run/passwd").write_text(
+            re.sub(r"^daemon:x:\d+:\d+:", "daemon:x:0:0:", text, flags=re.M))
+        subprocess.run(["mount", "--bind", "/run/passwd", "/etc/passwd"],
+                       check=True)
 
 
 def pytest_configure(config):
     config.addinivalue_line(
         "markers", "plain: judges the program as it is used, not the "
         "sanitizer build")
+    config.addinivalue_line(
+        "markers", "timed: needs lookups within their budget of time, which "
+        "they exceed under valgrind")
+    config.addinivalue_line(
+        "markers", "needs(what): needs what a user namespace lacks")
 
 
 def pytest_collection_modifyitems(config, items):
+    if lab.VALGRIND:
+        items[:] = [i for i in items if not i.get_closest_marker("timed")]
     if lab.SANITIZED:
         items[:] = [i for i in items if not i.get_closest_marker("plain")]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    lab.need(not lab.OFFLINE, lab.OFFLINE)
+    for marker in item.iter_markers("needs"):
+        if marker.args[0] == "several users":
+            lab.need_uid(1)
+        else:
+            lab.need(False, f"needs {marker.args[0]}")
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -58,7 +85,7 @@ def start(tmp_path, request):
         return daemon.wait_ready() if ready else daemon
     yield begin
     failed = getattr(request.node, "outcome_call", None)
-    failed = failed is not None and failed.failed
+    failed = failed is not None and not failed.passed
     for daemon in daemons:
         if failed:
             if daemon.process.poll() is None:
@@ -74,7 +101,7 @@ def daemon(host, start):
 
 
 @pytest.fixture
-def neighbours(make_host):
+def linked(make_host):
     """Two hosts with a cable between them: 192.168.77.1 and .2."""
     a, b = make_host(), make_host()
     lab.connect_hosts(a, b)

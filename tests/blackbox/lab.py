@@ -24,9 +24,15 @@ UNDER_VALGRIND = [
     f"--show-leak-kinds={LEAKS}", f"--errors-for-leak-kinds={LEAKS}"]
 # what is slow judges correctness only
 SANITIZED = BUILD.name == "build-san" or VALGRIND
-PEERS = ROOT / "build" / "peers"
+# sanitizers, valgrind and gcov need more system calls and files
+NO_SANDBOX = ["-S"] if SANITIZED or BUILD.name == "build-cov" else []
+INTEROP = ROOT / "build" / "interop"
 PORTMAP = str(BUILD / "portmap")
 NOBODY = 65534
+# set by tests/run --offline: the reason why no test can run, or empty
+OFFLINE = os.environ.get("OFFLINE")
+ONE_UID = OFFLINE == "" and \
+    pathlib.Path("/proc/self/uid_map").read_text().split()[2:] == ["1"]
 CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -35,6 +41,23 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def _setns(fd, kind):
     if _libc.setns(fd, kind) != 0:
         raise OSError(ctypes.get_errno(), "setns")
+
+
+def need(available, what):
+    """Leave a test out of tests/run --offline if it needs what is missing."""
+    if OFFLINE is not None and not available:
+        import pytest  # which other users of this file lack
+        pytest.skip(what, allow_module_level=True)
+
+
+def need_uid(*uids):
+    need(not ONE_UID or not any(uids), "needs several users (package uidmap, "
+         "and subordinate uids in /etc/subuid)")
+
+
+def need_program(name, path=None):
+    need(shutil.which(name, path=path), f"needs {pathlib.Path(name).name}, "
+         "which is not installed and not in build/interop")
 
 
 def until(condition, seconds=10, what="condition"):
@@ -48,9 +71,16 @@ def until(condition, seconds=10, what="condition"):
         time.sleep(0.005)
 
 
+def new_budget():
+    """Wait for the next second: what lookups may cost is counted for each
+    second of the monotonic clock, and a dump costs up to 2 ms here."""
+    time.sleep(1 - time.monotonic() % 1)
+
+
 @contextlib.contextmanager
 def as_uid(uid):
     """What is connected in here is connected by that uid."""
+    need_uid(uid)
     os.seteuid(uid)
     try:
         yield
@@ -80,8 +110,17 @@ def status(pid):
                 if ":\t" in line)
 
 
+def refusing(what):
+    """The command before one for which calls fail: tests/interop/refuse.c."""
+    return ["env", f"LD_PRELOAD={INTEROP}/refuse.so", f"REFUSE={what}",
+            "ASAN_OPTIONS=verify_asan_link_order=0"]
+
+
+WITHOUT_PASSRIGHTS = refusing("passrights")
+
+
 # A script: fd is a TCP socket that waits when it is closed by its last holder
-# (SO_LINGER), u a connection to the local door to send it by.
+# (SO_LINGER), u a connection to the local socket to send it by.
 LINGERING = """
 import struct
 l = socket.socket()
@@ -129,18 +168,23 @@ class Host:
         os.chroot(".")
 
     def popen(self, args, uid=None, gid=None, before=None, **kw):
+        args = [str(a) for a in args]
+        need_uid(uid, gid)
+
         def prepare():
             self.enter()
             if before:
                 before()
-            if uid is not None:
+            if uid is not None and not ONE_UID:
                 os.setgroups([])
                 os.setresgid(*[uid if gid is None else gid] * 3)
                 os.setresuid(uid, uid, uid)
-        env = dict(os.environ, PATH=f"{PEERS}/usr/sbin:{PEERS}/usr/bin:"
-                   f"{PEERS}/sbin:{os.environ['PATH']}:/usr/sbin:/sbin")
-        return subprocess.Popen([str(a) for a in args], preexec_fn=prepare,
-                                env=env, cwd="/", **kw)
+        env = dict(os.environ, PATH=f"{INTEROP}/usr/sbin:{INTEROP}/usr/bin:"
+                   f"{INTEROP}/sbin:{os.environ['PATH']}:/usr/sbin:/sbin")
+        if "/" not in args[0]:
+            need_program(args[0], env["PATH"])
+        return subprocess.Popen(args, preexec_fn=prepare, env=env, cwd="/",
+                                **kw)
 
     def run(self, args, check=True, timeout=60, input=None, **kw):
         """Run to the end; stdout and stderr together as text."""
@@ -204,37 +248,53 @@ class Host:
         self.run(["sh", "-c", "[ -e /run/etc ] || "
                   "{ cp -a /etc /run/etc; mount --bind /run/etc /etc; }"])
 
+    def prepare_statd(self):
+        """Its package would have made its state directory, and its user."""
+        need_uid(123)
+        state = self.path("/run/statd")
+        for d in (state, state / "sm", state / "sm.bak",
+                  self.path("/run/rpc")):
+            d.mkdir()
+            os.chown(d, 123, 123)
+
     def prepare_rpcbind(self):
-        """Its package would have made its user."""
+        """Create the user that the package of rpcbind creates."""
+        need_uid(107)
         self.own_etc()
         self.run(["sh", "-c", "grep -q ^_rpc: /etc/passwd || "
                   "echo _rpc:x:107:65534::/run:/bin/false >> /etc/passwd"])
 
-    # the doors, as clients
+    # the origins, as clients
 
-    def udp(self, to="127.0.0.1", port=111, source=None, sport=0):
+    def udp(self, to="127.0.0.1", port=111, source=None, sport=0, uid=0):
         bind = (source or "0.0.0.0", sport) if source or sport else None
         return rpc.Client(self.socket(socket.AF_INET, socket.SOCK_DGRAM, bind,
-                                      (to, port)))
+                                      (to, port), uid))
 
-    def tcp(self, to="127.0.0.1", port=111, source=None, sport=0):
+    def tcp(self, to="127.0.0.1", port=111, source=None, sport=0, uid=0):
         bind = (source or "0.0.0.0", sport) if source or sport else None
         return rpc.Client(self.socket(socket.AF_INET, socket.SOCK_STREAM, bind,
-                                      (to, port)))
+                                      (to, port), uid))
 
     def local(self, uid=0):
         return rpc.Client(self.socket(
             socket.AF_UNIX, socket.SOCK_STREAM,
             connect="\0/run/rpcbind.sock", uid=uid))
 
-    def root_udp(self, **kw):
+    def privileged(self, client, **kw):
         """From a privileged source port."""
         for sport in range(700, 1023):
             try:
-                return self.udp(sport=sport, **kw)
+                return client(sport=sport, **kw)
             except OSError:
                 continue
         raise AssertionError("no privileged port is free")
+
+    def root_udp(self, **kw):
+        return self.privileged(self.udp, **kw)
+
+    def root_tcp(self, **kw):
+        return self.privileged(self.tcp, **kw)
 
     def bound(self, kind, port=0, addr="0.0.0.0", uid=0):
         """A socket that is bound to a port, as a server's would be."""
@@ -258,7 +318,7 @@ def connect_hosts(a, b, net="192.168.77", names=("veth0", "veth0")):
 
 
 def reach_loopback(a, b):
-    """Let b, a neighbour of a, reach 127.0.0.1 of a, as it can where
+    """Let b, a on-link host of a, reach 127.0.0.1 of a, as it can where
     route_localnet is set (kube-proxy does that)."""
     for h in (a, b):
         for iface in ("all", "veth0"):
@@ -275,12 +335,31 @@ def reach_loopback(a, b):
            "veth0"])
 
 
+EVENTS = """ready stopped listening call callit badcall refused replaced stale
+    evicted skipped error suppressed verbose counters""".split()
+
+
+def parse(line):
+    """A line of the log: its event and its keys, {} for a sentence."""
+    name, _, rest = line.removeprefix("portmap: ").partition(" ")
+    if name not in EVENTS:
+        assert re.match(r"[^=]+: |[A-Z_]+=", line), line
+        return name, {}
+    pairs = [word.partition("=") for word in rest.split(" ")]
+    assert all(re.fullmatch(r"[a-z_.]+", key) and equals and value
+               for key, equals, value in pairs), line
+    keys = {key: value for key, _, value in pairs}
+    assert len(keys) == len(pairs), f"a key twice: {line}"
+    return name, keys
+
+
 class Portmap:
     """The daemon in the foreground, watched: it must end with status 0 and
     say nothing that the test did not expect."""
 
     def __init__(self, host, *args, foreground=True, log_dir=None, under=(),
                  **kw):
+        need_uid("-u" in args and "root" not in args)
         self.host = host
         self.log = log_dir / f"portmap-{id(self)}.log"
         if VALGRIND and not under:
@@ -288,7 +367,8 @@ class Portmap:
         self._expected = [r"ready ", r"stopped "]
         with open(self.log, "wb") as log:
             self.process = host.popen(
-                [*under, PORTMAP] + (["-f"] if foreground else []) + list(args),
+                [*under, PORTMAP] + (["-f"] if foreground else []) +
+                NO_SANDBOX + list(args),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, **kw)
         self.pid = self.process.pid
 
@@ -318,6 +398,16 @@ class Portmap:
     def send(self, sig):
         self.process.send_signal(sig)
 
+    def counters(self):
+        n = len(self.lines())
+        self.expect("counters ")
+        self.send(signal.SIGUSR2)
+        # the daemon may be writing the last line just now
+        line = until(lambda: next((
+            x for x in self.log.read_text().splitlines(True)[n:]
+            if "counters" in x and x.endswith("\n")), None))
+        return {k: int(v) for k, v in (p.split("=") for p in line.split()[2:])}
+
     def stop(self, sig=signal.SIGTERM):
         if self.process.poll() is None:
             self.process.send_signal(sig)
@@ -328,6 +418,8 @@ class Portmap:
             raise AssertionError("did not stop") from None
         text = "\n".join(self.lines())
         assert status == 0, f"exit status {status}: {text}"
+        for line in self.lines():
+            parse(line)
         unexpected = [line for line in self.lines() if not any(
             re.match(f"portmap: {p}", line) for p in self._expected)]
         assert not unexpected, unexpected

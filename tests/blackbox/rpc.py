@@ -16,6 +16,7 @@ NONE = (0, b"")
 OWN = [(PMAP, 2, TCP, 111), (PMAP, 2, UDP, 111)]
 
 _xids = itertools.count(0x1000)
+exchanges = []  # calls and their replies, for test_zconformance.py
 
 # status: "ok", "denied" (what: RPC_MISMATCH or the auth_stat) or an
 # accept_stat; low and high for mismatches; body: the results
@@ -82,6 +83,20 @@ def uaddr(port, host="0.0.0.0"):
     return f"{host}.{port >> 8}.{port & 255}"
 
 
+def checksum(data):
+    """Of IP, ICMP and TCP: RFC 1071."""
+    total = sum(struct.unpack(f">{len(data) // 2}H", data))
+    total = (total & 0xffff) + (total >> 16)
+    return ~(total + (total >> 16)) & 0xffff
+
+
+def packet(source, to, payload, sport=5000, dport=111):
+    """An IPv4 packet with a UDP datagram, without checksums."""
+    udp = struct.pack(">HHHH", sport, dport, 8 + len(payload), 0) + payload
+    return struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0,
+                       socket.inet_aton(source), socket.inet_aton(to)) + udp
+
+
 def record(data, last=True):
     return words(len(data) | (0x80000000 if last else 0)) + data
 
@@ -103,6 +118,7 @@ class Client:
     def __init__(self, sock, timeout=5):
         self.sock = sock
         self.stream = sock.type & 0xf == socket.SOCK_STREAM
+        self.calls = {}  # by xid
         sock.settimeout(timeout)
 
     def __enter__(self):
@@ -112,6 +128,7 @@ class Client:
         self.sock.close()
 
     def send(self, data):
+        self.calls[data[:4]] = data
         self.sock.sendall(record(data) if self.stream else data)
 
     def _exactly(self, n):
@@ -134,7 +151,10 @@ class Client:
         return data
 
     def reply(self):
-        return parse(self.receive())
+        data = self.receive()
+        if data[:4] in self.calls:
+            exchanges.append((self.calls.pop(data[:4]), data))
+        return parse(data)
 
     def raw(self, data):
         self.send(data)
@@ -178,14 +198,14 @@ class Client:
         return parse_dump(reply.body)
 
     def silent(self, data, seconds=0.3):
-        """Nothing comes back: proved by an answer to a later question."""
+        """Nothing comes back: proved by a reply to a later call."""
         self.send(data)
         probe = call(NULL)
         self.send(probe)
         return self.receive()[:4] == probe[:4]
 
     def closed(self, data=None):
-        """The other side closes the connection, without an answer."""
+        """The other side closes the connection, without a reply."""
         try:
             if data is not None:
                 self.sock.sendall(data)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The benchmark says what is true: who is slower is reported as slower, and
-a wrong answer is no answer."""
+a wrong reply is no reply."""
 import json
 import subprocess
 
@@ -33,9 +33,9 @@ def changed(tmp_path, file, old, new):
 
 def test_a_slowed_build_is_reported_slower(tmp_path):
     slow = changed(tmp_path, "service.c",
-                   "	found = table_find(",
+                   "	found = table_getport(",
                    "	for (volatile int i = 0; i < 100000; i++)\n"
-                   "		;\n	found = table_find(")
+                   "		;\n	found = table_getport(")
     good = bench(tmp_path, PORTMAP, "udp")
     bad = bench(tmp_path, slow, "udp")
     for title, line in good.items():
@@ -66,7 +66,7 @@ def test_wrong_answers_are_noticed(host, start):
     for args, says in ((["udp", 64, 8, "get:10"], "a wrong port"),
                        (["tcp", 160, 10, "get:10"], "a wrong port"),
                        (["connect", 8, 1, "dump:99"], "a DUMP of 10 "),
-                       (["udp", 8, 8, "echo:28"], "no answer"),
+                       (["udp", 8, 8, "echo:28"], "no reply"),
                        (["udp", 8, 3, "null"], "a window of 3"),
                        (["smoke", 8, 8, "null"], "no mode"),
                        (["udp", 8, 8, "smoke"], "no call")):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """make install and uninstall, and what they install."""
+import contextlib
 import os
 import re
 import signal
@@ -37,8 +38,10 @@ def files(directory):
           "usr/local/sbin/pmap_set", "usr/local/share/man/man8/portmap.8",
           "usr/local/share/man/man8/pmap_dump.8",
           "usr/local/share/man/man8/pmap_set.8",
+          "usr/local/share/man/man7/portmap.7",
           "usr/local/lib/systemd/system/portmap.service",
           "usr/local/lib/systemd/system/portmap.socket",
+          "usr/local/lib/systemd/system/portmap-abstract.socket",
           "usr/local/lib/systemd/system/portmap-local.path",
           "usr/local/lib/systemd/system/portmap-local.service",
           "usr/local/lib/systemd/system/rpcbind.service",
@@ -47,13 +50,17 @@ def files(directory):
     ({"PREFIX": "/usr", "SBINDIR": "/sbin", "MANDIR": "/usr/man",
       "UNITDIR": "", "SYSVDIR": "/etc/rc.d"},
      {"sbin/portmap", "sbin/pmap_dump", "sbin/pmap_set",
-      "usr/man/man8/portmap.8", "usr/man/man8/pmap_dump.8",
+      "usr/man/man8/portmap.8",
+      "usr/man/man7/portmap.7", "usr/man/man8/pmap_dump.8",
       "usr/man/man8/pmap_set.8", "etc/rc.d/portmap"}),
-    ({"PREFIX": "/usr", "SYSVDIR": "", "UNITDIR": "/lib/systemd/system"},
-     {"usr/sbin/portmap", "usr/sbin/pmap_dump", "usr/sbin/pmap_set",
+    ({"PREFIX": "/usr", "SYSVDIR": "", "UNITDIR": "/lib/systemd/system",
+      "RPCINFO": "yes"},
+     {"usr/sbin/rpcinfo", "usr/share/man/man8/rpcinfo.8", "usr/sbin/portmap", "usr/sbin/pmap_dump", "usr/sbin/pmap_set",
       "usr/share/man/man8/portmap.8", "usr/share/man/man8/pmap_dump.8",
-      "usr/share/man/man8/pmap_set.8", "lib/systemd/system/portmap.service",
+      "usr/share/man/man8/pmap_set.8",
+      "usr/share/man/man7/portmap.7", "lib/systemd/system/portmap.service",
       "lib/systemd/system/portmap.socket",
+      "lib/systemd/system/portmap-abstract.socket",
       "lib/systemd/system/portmap-local.path",
       "lib/systemd/system/portmap-local.service",
       "lib/systemd/system/rpcbind.service",
@@ -101,14 +108,25 @@ def test_paths_and_user_of_the_units(tree, tmp_path):
 
 def test_two_builds_are_the_same_bytes(tree, tmp_path):
     other = copy_tree(tmp_path / "another-place")
-    make(other, "all", *(f"{k}={v}" for k, v in FLAGS.items()))
+    for place in tree, other:
+        make(place, "all", *(f"{k}={v}" for k, v in FLAGS.items()))
     for name in ("portmap", "pmap_dump", "pmap_set"):
         assert (tree / "build" / name).read_bytes() == \
             (other / "build" / name).read_bytes(), name
 
 
+def test_another_user_is_built_in(tree):
+    for user in "nobody", "daemon":
+        make(tree, "all", f"RPCUSER={user}",
+             *(f"{k}={v}" for k, v in FLAGS.items()))
+        usage = subprocess.run([tree / "build/portmap", "-h"], text=True,
+                               stdout=subprocess.PIPE, check=True).stdout
+        assert f"run as this user (default: {user})" in usage
+
+
 @pytest.mark.parametrize("flags", ["ours", "dpkg's"])
-@pytest.mark.parametrize("name", ["portmap", "pmap_dump", "pmap_set"])
+@pytest.mark.parametrize("name", ["portmap", "pmap_dump", "pmap_set",
+                                  "rpcinfo"])
 def test_hardening(tree, name, flags):
     program = (ROOT if flags == "ours" else tree) / "build" / name
     out = subprocess.run(["readelf", "-W", "-h", "-l", "-d", "-s", program],
@@ -123,12 +141,49 @@ def test_hardening(tree, name, flags):
     assert set(re.findall(r"NEEDED.*\[(.*?)\.so", out)) == {"libtirpc", "libc"}
 
 
-def test_the_filter_of_the_unit_is_the_list():
-    listed = re.findall(r"^\w+", (ROOT / "src/init/syscalls").read_text(), re.M)
-    unit = (ROOT / "src/init/portmap.service").read_text()
-    allowed = " ".join(re.findall(r"^SystemCallFilter=(.*)$", unit, re.M))
-    assert sorted(set(listed)) == sorted(allowed.split())
-    assert len(listed) == len(set(listed))
+@pytest.mark.parametrize("systemd", [True, False])
+def test_install_on_this_host(host, tree, systemd):
+    """No script for SysV init under systemd, and what to do next."""
+    host.own_etc()
+    if systemd:
+        host.path("/run/systemd/system").mkdir(parents=True)
+    args = ["PREFIX=/run/usr", *(f"{k}={v}" for k, v in FLAGS.items())]
+    out = host.run(["make", "-s", "-C", tree, "install", *args])
+    assert host.path("/run/usr/sbin/portmap").exists()
+    assert host.path("/etc/init.d/portmap").exists() != systemd
+    assert "installed, and not started" in out
+    assert "man /run/usr/share/man/man7/portmap.7" in out
+    assert ("systemctl enable --now portmap.socket" in out) == systemd
+    assert ("/etc/init.d/portmap start" in out) != systemd
+
+
+def test_the_release_is_the_same_bytes(tmp_path):
+    """In every place, also in an unpacked release."""
+    make(ROOT, "dist")
+    first, = (ROOT / "build").glob("portmap-*.tar.gz")
+    subprocess.run(["tar", "-C", tmp_path, "-xf", first], check=True)
+    tree = tmp_path / first.name.removesuffix(".tar.gz")
+    (tree / "tests/__pycache__").mkdir()
+    (tree / "tests/__pycache__/x").write_text("x")
+    os.umask(0o077)
+    try:
+        os.utime(tree / "README", (0, 0))
+        make(tree, "dist")
+    finally:
+        os.umask(0o022)
+    assert (tree / "build" / first.name).read_bytes() == first.read_bytes()
+    make(tree, "all", "build/unit/test_wire")
+    subprocess.run([tree / "build/unit/test_wire"], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def test_one_version():
+    version = subprocess.run([ROOT / "build/portmap", "-V"], text=True,
+                             stdout=subprocess.PIPE).stdout.split()[1]
+    changelog = (ROOT / "src/init/debian/changelog").read_text()
+    assert changelog.startswith(f"portmap ({version}) ")
+    assert re.search(r"^(\S+) \(", (ROOT / "src/NEWS").read_text(),
+                     re.M).group(1) == version
 
 
 # the script for SysV init
@@ -160,8 +215,8 @@ def test_every_verb_twice(host, script):
         code, out = script("start")
         assert code == 0
         with host.udp() as c, host.tcp() as d, host.local() as e:
-            for door in (c, d, e):
-                door.null()  # at once
+            for origin in (c, d, e):
+                origin.null()  # at once
         assert script("status") == (
             0, f"portmap is running, as pid {pid_of(host)}\n")
     assert "already" in out
@@ -190,7 +245,7 @@ def test_after_a_crash(host, script):
     os.kill(pid, signal.SIGKILL)
     until(lambda: not os.path.exists(f"/proc/{pid}"))
     assert script("status")[0] == 1
-    # its number may be somebody else's by now, who is left alone
+    # another process may have this pid now: the script leaves it alone
     with host.popen(["sleep", "100"]) as other:
         host.path("/run/portmap/portmap.pid").write_text(f"{other.pid}\n")
         assert script("status")[0] == 1
@@ -201,8 +256,70 @@ def test_after_a_crash(host, script):
         other.kill()
 
 
+def test_a_process_that_calls_itself_portmap(host, script):
+    """The lock says whether portmap runs, not a name and a stale pid file."""
+    host.run(["sh", "-c", "mkdir -p /run/portmap; cp /bin/sleep /run/x"])
+    host.run(["mv", "/run/x", "/run/portmap/portmap"])
+    with host.popen(["/run/portmap/portmap", "100"]) as other:
+        host.path("/run/portmap/portmap.pid").write_text(f"{other.pid}\n")
+        assert script("status")[0] == 1
+        code, out = script("start")
+        assert code == 0 and "already" not in out
+        assert other.poll() is None and pid_of(host) != other.pid
+        other.kill()
+
+
 def test_a_start_that_fails(host, script):
     with host.bound(socket.SOCK_DGRAM, 111):
         code, out = script("start")
-        assert code == 1 and "is taken" in out
+        assert code == 1 and "is in use" in out
         assert script("status")[0] != 0
+
+
+# services that runit and s6 supervise
+
+@pytest.fixture(params=["runit", "s6"])
+def supervised(request, host, tree):
+    """The directory of a service that is supervised."""
+    service = host.path("/run/service/portmap")
+    service.mkdir(parents=True)
+    run = (ROOT / f"src/init/portmap.{request.param}").read_text()
+    (service / "run").write_text(
+        run.replace("/usr/sbin/portmap", str(tree / "build/portmap")))
+    (service / "run").chmod(0o755)
+    program = {"runit": "runsv", "s6": "s6-supervise"}[request.param]
+    with host.popen([program, "/run/service/portmap"],
+                    stdout=subprocess.PIPE) as supervisor:
+        yield supervisor
+        if supervisor.poll() is None:
+            supervisor.kill()
+
+
+def pid_after(host, before=None):
+    """The pid of the daemon that replies, unless it is the one before."""
+    def look():
+        with contextlib.suppress(OSError, ValueError):
+            pid = pid_of(host)
+            with host.local() as c:
+                c.null()
+            return pid if pid != before else None
+    return until(look)
+
+
+def test_supervised(host, supervised):
+    """Its log is on standard output, where they look for it; a crash loses
+    nothing, and TERM for the supervisor ends it."""
+    pid = pid_after(host)
+    os.set_blocking(supervised.stdout.fileno(), False)
+    until(lambda: b"portmap: ready port=111 " in
+          (supervised.stdout.read() or b""), what="a line of the log")
+    with host.local() as c, host.bound(socket.SOCK_DGRAM) as server:
+        port = server.getsockname()[1]
+        c.set(PROG, 1, UDP, port)
+        os.kill(pid, signal.SIGKILL)
+        pid = pid_after(host, pid)
+        with host.udp() as d:
+            assert d.getport(PROG, 1, UDP) == port
+    supervised.terminate()
+    assert supervised.wait(10) == 0
+    assert not os.path.exists(f"/proc/{pid}/fd/0")

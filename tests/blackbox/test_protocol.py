@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What version 2 answers, by the byte, on every door."""
+"""What version 2 replies, by the byte, on every origin."""
 import socket
 
 import pytest
@@ -12,7 +12,8 @@ PROG = 300100
 
 @pytest.fixture(params=["udp", "tcp", "local"])
 def client(request, host, daemon):
-    with getattr(host, request.param)() as c:
+    with {"udp": host.root_udp, "tcp": host.root_tcp,
+          "local": host.local}[request.param]() as c:
         yield c
 
 
@@ -60,7 +61,7 @@ def test_identical_set_is_true_and_changes_nothing(client):
     (UDP, 0), (UDP, 65536), (UDP, 70000), (TCP, 0xffffffff), (0, 5000),
     (1, 5000), (18, 5000), (0x11000011, 5000), (0xffffffff, 5000)])
 def test_set_out_of_range(client, daemon, prot, port):
-    daemon.expect("refused proc=set .*why=range")
+    daemon.expect("refused proc=set .*reason=range")
     assert client.set(PROG, 1, prot, port) == 0
     assert client.dump() == rpc.OWN
 
@@ -114,7 +115,7 @@ def test_getport_of_the_mapper_itself(client, vers):
 
 @pytest.mark.parametrize("vers", [0, 1, 2, 3, 9])
 def test_the_mapper_cannot_be_set_or_unset(client, daemon, vers):
-    daemon.expect("refused .*why=self")
+    daemon.expect("refused .*reason=self")
     assert client.set(rpc.PMAP, vers, UDP, 5000) == 0
     assert client.unset(rpc.PMAP, vers) == 0
     assert client.dump() == rpc.OWN
@@ -197,7 +198,7 @@ def test_a_verifier_is_not_sent_back(client):
     client.null(cred=rpc.authsys(), verf=(1, b"v" * 64))
 
 
-GARBAGE = {
+BAD_CALLS = {
     "empty": b"",
     "one byte": b"x",
     "39 bytes": rpc.call(0)[:39],
@@ -214,26 +215,26 @@ GARBAGE = {
 }
 
 
-@pytest.mark.parametrize("what", GARBAGE)
-def test_garbage_is_met_with_silence(host, daemon, what):
+@pytest.mark.parametrize("what", BAD_CALLS)
+def test_bad_calls_get_no_reply(host, daemon, what):
     with host.udp() as c:
-        assert c.silent(GARBAGE[what])
-    for door in (host.tcp, host.local):
-        with door() as c:
-            assert c.closed(rpc.record(GARBAGE[what]))
+        assert c.silent(BAD_CALLS[what])
+    for origin in (host.tcp, host.local):
+        with origin() as c:
+            assert c.closed(rpc.record(BAD_CALLS[what]))
 
 
 def test_longest_call(host, daemon):
     def padded(n):
         data = rpc.call(rpc.GETPORT, rpc.mapping(rpc.PMAP, 2, UDP, 0))
         return data + bytes(n - len(data))
-    for door in (host.udp, host.tcp, host.local):
-        with door() as c:
+    for origin in (host.udp, host.tcp, host.local):
+        with origin() as c:
             assert c.raw(padded(9000)).stat == rpc.SUCCESS
     with host.udp() as c:
         assert c.silent(padded(9001))
-    for door in (host.tcp, host.local):
-        with door() as c:
+    for origin in (host.tcp, host.local):
+        with origin() as c:
             assert c.closed(rpc.record(padded(9001)))
 
 
@@ -249,10 +250,10 @@ def test_dump_over_udp_is_bounded_by_a_datagram(host, daemon):
         assert len(c.dump()) == 3302
 
 
-@pytest.mark.parametrize("door", ["tcp", "local"])
-def test_fragments_make_one_record(host, daemon, door):
+@pytest.mark.parametrize("origin", ["tcp", "local"])
+def test_fragments_make_one_record(host, daemon, origin):
     data = rpc.call(rpc.SET, rpc.mapping(PROG, 1, UDP, 5001))
-    with getattr(host, door)() as c:
+    with {"tcp": host.root_tcp, "local": host.local}[origin]() as c:
         for size in (1, 3, 4, 17, 55):
             pieces = [data[i:i + size] for i in range(0, len(data), size)]
             for i, piece in enumerate(pieces):
@@ -268,31 +269,31 @@ def test_fragments_make_one_record(host, daemon, door):
         assert c.reply().body == rpc.words(1)
 
 
-@pytest.mark.parametrize("door", ["tcp", "local"])
+@pytest.mark.parametrize("origin", ["tcp", "local"])
 @pytest.mark.parametrize("data", [
     rpc.record(b"", False), rpc.words(0x7fffffff), rpc.words(0xffffffff),
     rpc.words(0x80000000 | 9001), rpc.words(9001), rpc.record(b""),
     rpc.record(b"x" * 8000, False) + rpc.words(1001)])
-def test_bad_records_close_the_connection(host, daemon, door, data):
-    with getattr(host, door)() as c:
+def test_bad_records_close_the_connection(host, daemon, origin, data):
+    with getattr(host, origin)() as c:
         assert c.closed(data)
 
 
-@pytest.mark.parametrize("door", ["tcp", "local"])
-def test_pipelined_calls_are_answered_in_order_and_at_once(host, daemon, door):
+@pytest.mark.parametrize("origin", ["tcp", "local"])
+def test_pipelined_calls_are_answered_in_order_and_at_once(host, daemon, origin):
     calls = [rpc.call(rpc.GETPORT, rpc.mapping(rpc.PMAP, 2, UDP, 0), xid=i)
              for i in range(500)]
-    with getattr(host, door)() as c:
+    with getattr(host, origin)() as c:
         c.sock.sendall(b"".join(map(rpc.record, calls)))
         assert [c.reply().xid for _ in calls] == list(range(500))
 
 
-@pytest.mark.parametrize("door", ["tcp", "local"])
-def test_a_client_that_has_said_all_gets_all_answers(host, daemon, door):
+@pytest.mark.parametrize("origin", ["tcp", "local"])
+def test_a_client_that_has_said_all_gets_all_answers(host, daemon, origin):
     with host.local() as c:
         for i in range(1000):
             c.set(PROG + i, 1, UDP, 5000)
-    with getattr(host, door)() as c:
+    with getattr(host, origin)() as c:
         c.sock.sendall(rpc.record(rpc.call(rpc.DUMP)) * 50)
         c.sock.shutdown(socket.SHUT_WR)
         for _ in range(50):

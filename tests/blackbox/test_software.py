@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Software as Debian ships it, unmodified."""
-import os
 import re
 import signal
 import subprocess
@@ -12,8 +11,8 @@ from lab import BUILD, NOBODY, ROOT, until
 from rpc import TCP, UDP
 
 PROG = 0x20000099
-SERVER = str(ROOT / "build/peers/server")
-FIND = str(ROOT / "build/peers/find")
+SERVER = str(ROOT / "build/interop/server")
+FIND = str(ROOT / "build/interop/find")
 
 
 @pytest.fixture
@@ -79,8 +78,8 @@ def test_rpcinfo_d(host, daemon):
 
 @pytest.mark.parametrize("how", ["pmap_set", "svc_register", "svc_reg",
                                  "rpcb_set", "svc_create"])
-def test_a_libtirpc_server_and_its_client(neighbours, start, how):
-    a, b = neighbours
+def test_a_libtirpc_server_and_its_client(linked, start, how):
+    a, b = linked
     start(a)
     with a.popen([SERVER, how, hex(PROG), "3"], stdin=subprocess.PIPE,
                  stdout=subprocess.PIPE, text=True) as p:
@@ -89,7 +88,7 @@ def test_a_libtirpc_server_and_its_client(neighbours, start, how):
             assert sorted(e[2] for e in c.dump()[2:]) == [TCP, UDP]
         for proto in ("udp", "tcp"):
             out = b.run([FIND, "192.168.77.1", hex(PROG), "3", proto])
-            assert out == f"answer 42 by {proto}\n"
+            assert out == f"reply 42 by {proto}\n"
         p.stdin.close()
         assert p.wait(10) == 0
     with a.local() as c:
@@ -104,10 +103,7 @@ def test_a_server_of_an_ordinary_user(host, server):
 @pytest.mark.parametrize("args", [[], ["-p", "662"]])
 def test_rpc_statd(host, daemon, args):
     # it becomes the owner of its state directory, and registers as that
-    state = host.path("/run/statd")
-    for d in (state, state / "sm", state / "sm.bak", host.path("/run/rpc")):
-        d.mkdir()
-        os.chown(d, 1234, 1234)
+    host.prepare_statd()
     p = host.popen(["rpc.statd", "-F", "-P", "/run/statd", *args],
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

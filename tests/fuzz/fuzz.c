@@ -5,10 +5,13 @@
 #include <sys/select.h>
 #include <unistd.h>
 
-#include "crowd.h"
+#include "callit.h"
+#include "conn.h"
 #include "datagram.h"
-#include "forward.h"
+#include "journal.h"
 #include "log.h"
+#include "logsink.h"
+#include "loop.h"
 #include "registry.h"
 #include "service.h"
 #include "stream.h"
@@ -24,15 +27,16 @@ fuzz_start(void)
 	if (table != NULL)
 		return;
 	if ((null = open("/dev/null", O_WRONLY)) != -1) {
-		log_open(true);
+		logsink_open(true);
 		log_set_verbose(true);
-		log_detach();
+		logsink_detach();
 		close(null);
 	}
-	crowd_limits(1024);
-	forward_limits(1024);
+	conn_limits(1024);
+	callit_limit(1024);
 	CHECK((table = table_new(4711)) != NULL);
 	CHECK((fd = socket(AF_INET, SOCK_DGRAM, 0)) != -1);
+	journal_prepare(NULL, false, 0, 0);
 	CHECK(registry_open(table, PMAP_PORT, false) == 0);
 	CHECK(service_start(datagram_serve(fd, NULL), table, &options) == 0);
 }
@@ -53,18 +57,18 @@ fuzz_reset_table(void)
 		if (m->prog != PMAP_PROG)
 			table_remove(table, m->prog, m->vers, m->prot);
 	}
-	CHECK(table_count(table) == TABLE_OWN);
-	CHECK(table_count_others(table) == 0);
+	CHECK(table_count(table) == TABLE_SELF);
+	CHECK(table_count_class(table, 1000) == 0);
 }
 
 int
 fuzz_connect(uid_t uid, int *fd)
 {
-	const struct peer peer = {.door = DOOR_LOCAL, .uid = uid};
+	const struct peer peer = {.origin = ORIGIN_LOCAL, .uid = uid};
 	int fds[2];
 
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0);
-	stream_adopt(fds[1], &peer);
+	stream_open(fds[1], &peer, false);
 	*fd = fds[1];
 	return (fds[0]);
 }
@@ -75,9 +79,21 @@ fuzz_is_served(int fd)
 	return (FD_ISSET(fd, &svc_fdset));
 }
 
-void
-fuzz_turn(int fd)
+static int iterations;
+
+static int64_t
+count_iterations(int64_t now)
 {
-	for (int i = 0; i < 4 && fuzz_is_served(fd); i++)
-		svc_getreq_common(fd);
+	if (iterations-- == 0)
+		loop_stop();
+	return (now);
+}
+
+void
+fuzz_iterate(int fd)
+{
+	iterations = 4;
+	if (fd != -1)
+		loop_defer(fd);
+	loop_run(count_iterations);
 }

@@ -23,23 +23,26 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 			__builtin_trap();                                      \
 	} while (0)
 
-/* The table that the service answers from: the mapper's own entries only. */
+/* Return the table of the service; remove all entries but our own from it. */
 struct table *fuzz_table(void);
 void fuzz_reset_table(void);
 
-/* Start the service, once, without a door; what it logs goes nowhere. */
+/* Start the service, once, without listening; its log goes nowhere. */
 void fuzz_start(void);
 
 /*
- * A connection at the local door as this uid: the client's end, with *fd the
- * daemon's.
+ * Connect to the local socket as this uid.  Return the client's end, and store
+ * the daemon's in *fd.
  */
 int fuzz_connect(uid_t uid, int *fd);
 
-/* Let the daemon do all that it can do for one connection. */
-void fuzz_turn(int fd);
+/*
+ * Run some iterations of the loop.  `fd` counts as readable in the first one,
+ * if it is not -1.
+ */
+void fuzz_iterate(int fd);
 
-/* Is this descriptor still one of the daemon's connections? */
+/* Return true if this descriptor is still a connection of the daemon. */
 int fuzz_is_served(int fd);
 
 #endif

@@ -11,8 +11,8 @@
 
 #include <arpa/inet.h>
 
+#include "callit.h"
 #include "datagram.h"
-#include "forward.h"
 
 static const uint8_t *input;
 static size_t left;
@@ -110,15 +110,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	input = data;
 	left = size;
 	while (left >= 3)
-		svc_getreq_common(fd);
-	/* nobody at these doors is root or known */
+		fuzz_iterate(fd);
+	/* none of these callers is root, or known */
 	for (const struct mapping *m = table_first(fuzz_table()); m != NULL;
 	     m = table_next(m))
 		CHECK(m->prog == PMAP_PROG ||
-		      (m->owner == OWNER_NONE && m->port >= 1024 &&
+		      (m->owner == UID_UNKNOWN && m->port >= 1024 &&
 			  m->port != 2049 && m->port <= 65535 &&
 			  (m->prot == IPPROTO_TCP || m->prot == IPPROTO_UDP)));
-	forward_close_all();
+	callit_tick(INT64_MAX); /* all expire */
 	fuzz_reset_table();
 	return (0);
 }

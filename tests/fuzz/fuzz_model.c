@@ -3,7 +3,7 @@
  * SET, UNSET, GETPORT and DUMP by three users over the real transport,
  * compared with a plain array: a lie is found, not only a crash.  Each two
  * bytes of input are one call.  Nobody can be asked who is bound to a port
- * here, so no entry is ever dead.
+ * here, so no entry is ever stale.
  */
 #include "fuzz.h"
 
@@ -39,26 +39,41 @@ drop(size_t at)
 	count--;
 }
 
+/* A SET of root removes what other users have of the program. */
+static void
+take_over(const struct mapping *m)
+{
+	for (size_t i = 0; i < count;)
+		if (model[i].prog == m->prog && model[i].owner != 0)
+			drop(i);
+		else
+			i++;
+}
+
 static uint32_t
 model_set(const struct mapping *m)
 {
-	bool roots = false;
+	bool foreign = false; /* sock_diag is not open: no entry is stale */
 	size_t at = find(m);
 
 	if (m->prog == PMAP_PROG || (m->prot != 6 && m->prot != 17) ||
 	    m->port == 0 || m->port > 65535)
 		return (0);
 	for (size_t i = 0; i < count; i++)
-		roots |= model[i].prog == m->prog && model[i].owner == 0;
-	if (m->owner != 0 && (roots || m->port < 1024 || m->port == 2049))
+		foreign |=
+		    model[i].prog == m->prog && model[i].owner != m->owner;
+	if (m->owner != 0 && (foreign || m->port < 1024 || m->port == 2049))
 		return (0);
-	if (at < count) {
-		if (m->owner == 0 && model[at].owner != 0)
-			drop(at); /* taken over */
-		else
-			return (model[at].port == m->port);
+	if (at < count && (m->owner != 0 || model[at].owner == 0)) {
+		if (model[at].port != m->port)
+			return (0);
+	} else {
+		if (at < count)
+			drop(at);
+		model[count++] = *m;
 	}
-	model[count++] = *m;
+	if (m->owner == 0)
+		take_over(m);
 	return (1);
 }
 
@@ -96,10 +111,10 @@ model_getport(const struct mapping *m)
 	return (at == count ? 0 : model[at].port);
 }
 
-/* One call; the words of the answer behind the header. */
+/* One call; the words of the reply behind the header. */
 static size_t
-ask(int client, int fd, uint32_t proc, const struct mapping *m,
-    uint32_t *answer, size_t room)
+ask(int client, int fd, uint32_t proc, const struct mapping *m, uint32_t *reply,
+    size_t room)
 {
 	uint32_t words[] = {0x80000000u | 56, 9, CALL, 2, PMAP_PROG, 2, proc, 0,
 	    0, 0, 0, m->prog, m->vers, m->prot, m->port};
@@ -108,24 +123,24 @@ ask(int client, int fd, uint32_t proc, const struct mapping *m,
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
 		words[i] = htonl(words[i]);
 	CHECK(send(client, words, sizeof(words), 0) == sizeof(words));
-	fuzz_turn(fd);
-	n = recv(client, answer, room * 4, 0);
+	fuzz_iterate(-1);
+	n = recv(client, reply, room * 4, 0);
 	CHECK(n >= 28 && n % 4 == 0);
 	for (ssize_t i = 0; i < n / 4; i++)
-		answer[i] = ntohl(answer[i]);
-	CHECK(answer[0] == (0x80000000u | (uint32_t)(n - 4)));
-	CHECK(answer[1] == 9 && answer[2] == REPLY && answer[6] == SUCCESS);
+		reply[i] = ntohl(reply[i]);
+	CHECK(reply[0] == (0x80000000u | (uint32_t)(n - 4)));
+	CHECK(reply[1] == 9 && reply[2] == REPLY && reply[6] == SUCCESS);
 	return ((size_t)n / 4 - 7);
 }
 
 static void
 check_dump(int client, int fd)
 {
-	static uint32_t answer[16 + 5 * (ENTRIES + 2)];
+	static uint32_t reply[16 + 5 * (ENTRIES + 2)];
 	static const struct mapping none;
-	const uint32_t *e = answer + 7 + 10;
+	const uint32_t *e = reply + 7 + 10;
 	size_t n =
-	    ask(client, fd, 4, &none, answer, sizeof(answer) / sizeof(*answer));
+	    ask(client, fd, 4, &none, reply, sizeof(reply) / sizeof(*reply));
 
 	CHECK(n == 5 * (count + 2) + 1);
 	for (size_t i = 0; i < count; i++, e += 5)
@@ -140,7 +155,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint32_t ports[] = {5000, 5001, 80, 2049};
 	static int clients[USERS], fds[USERS];
-	uint32_t answer[16], expected;
+	uint32_t reply[16], expected;
 
 	if (fds[0] == 0) {
 		fuzz_start();
@@ -175,8 +190,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			continue;
 		}
 		CHECK(ask(clients[user], fds[user], 1 + (data[0] >> 2) % 4, &m,
-			  answer, 16) == 1);
-		CHECK(answer[7] == expected);
+			  reply, 16) == 1);
+		CHECK(reply[7] == expected);
 	}
 	check_dump(clients[0], fds[0]);
 	fuzz_reset_table();

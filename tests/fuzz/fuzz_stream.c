@@ -10,7 +10,7 @@
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static uint8_t answers[1 << 16];
+	static uint8_t replies[1 << 16];
 	int client, fd;
 
 	if (size < 1)
@@ -30,12 +30,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			break;
 		data += n;
 		size -= n;
-		fuzz_turn(fd);
-		while (recv(client, answers, sizeof(answers), 0) > 0)
+		fuzz_iterate(-1);
+		while (recv(client, replies, sizeof(replies), 0) > 0)
 			;
 	}
 	close(client);
-	fuzz_turn(fd);
+	fuzz_iterate(-1);
 	CHECK(!fuzz_is_served(fd));
 	fuzz_reset_table();
 	return (0);

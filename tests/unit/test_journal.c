@@ -13,6 +13,7 @@
 
 static char dir[64], path[128], boot[64];
 static struct table *table;
+static int first_fd; /* of those that the journal may open */
 
 static int
 setup(void **state)
@@ -28,7 +29,8 @@ setup(void **state)
 	if (mkdtemp(dir) == NULL)
 		return (-1);
 	snprintf(path, sizeof(path), "%s/journal", dir);
-	return (0);
+	first_fd = dup(STDIN_FILENO);
+	return (close(first_fd));
 }
 
 static int
@@ -56,7 +58,7 @@ put_file(const char *bytes, size_t len)
 static void
 load(void)
 {
-	struct mapping own = {PMAP_PROG, 2, IPPROTO_TCP, 111, OWNER_ROOT};
+	struct mapping own = {PMAP_PROG, 2, IPPROTO_TCP, 111, UID_ROOT};
 	int err, null;
 
 	assert_non_null(table = table_new(1));
@@ -74,10 +76,12 @@ load(void)
 	close(null);
 }
 
+/* What the end of the process does. */
 static void
 unload(void)
 {
-	journal_close();
+	for (int fd = first_fd; fd < first_fd + 4; fd++)
+		close(fd);
 	table_free(table);
 }
 
@@ -114,7 +118,7 @@ test_round_trip(void **state)
 {
 	const struct mapping m[] = {{1, 2, IPPROTO_TCP, 65535, 0},
 	    {0xffffffff, 0xffffffff, IPPROTO_UDP, 1, 4294967294u},
-	    {3, 1, IPPROTO_UDP, 5000, OWNER_NONE},
+	    {3, 1, IPPROTO_UDP, 5000, UID_UNKNOWN},
 	    {4, 1, IPPROTO_UDP, 5000, 1000}, {4, 1, IPPROTO_TCP, 5000, 1000},
 	    {5, 1, IPPROTO_TCP, 5000, 0}};
 	char before[1024];
@@ -256,7 +260,7 @@ test_another_boot(void **state)
 	unload();
 }
 
-/* What is not to be believed is kept for the operator. */
+/* An untrusted file is kept for the operator, and replaces an earlier one. */
 static void
 test_moved_aside(void **state)
 {
@@ -264,17 +268,18 @@ test_moved_aside(void **state)
 	struct stat st;
 
 	(void)state;
+	snprintf(aside, sizeof(aside), "%s.bad", path);
 	for (int i = 1; i <= 3; i++) {
-		put_file("#!/bin/sh\n", 10);
+		put_file("#!/bin/sh\n", 9 + (size_t)i % 2);
 		load();
 		assert_string_equal(content(), "");
-		snprintf(aside, sizeof(aside), "%s.bad%d", path, i);
 		assert_int_equal(stat(aside, &st), 0);
-		assert_int_equal(st.st_size, 10);
+		assert_int_equal(st.st_size, 9 + i % 2);
 		unload();
 	}
 	for (int i = 4; i <= 8; i++) {
 		unlink(path);
+		unlink(aside);
 		put_file("x\n", 2);
 		if (i == 4)
 			assert_int_equal(chmod(path, 0644), 0);
@@ -289,12 +294,31 @@ test_moved_aside(void **state)
 		if (i == 8)
 			assert_int_equal(mkdir(path, 0700), 0);
 		load();
-		snprintf(aside, sizeof(aside), "%s.bad%d", path, i);
 		assert_int_equal(lstat(aside, &st), 0);
 		assert_int_equal(lstat(path, &st), 0);
 		assert_true(S_ISREG(st.st_mode));
 		unload();
 	}
+}
+
+/* It cannot be renamed: no journal is kept, and the file stays. */
+static void
+test_cannot_be_moved_aside(void **state)
+{
+	char aside[160], bytes[16] = "";
+	int fd;
+
+	(void)state;
+	snprintf(aside, sizeof(aside), "%s.bad", path);
+	assert_int_equal(mkdir(aside, 0700), 0);
+	put_file("#!/bin/sh\n", 10);
+	load();
+	assert_int_equal(journal_tick(INT64_MAX - 1), INT64_MAX);
+	unload();
+	assert_true((fd = open(path, O_RDONLY)) >= 0);
+	assert_int_equal(read(fd, bytes, sizeof(bytes)), 10);
+	assert_string_equal(bytes, "#!/bin/sh\n");
+	close(fd);
 }
 
 static void
@@ -327,20 +351,19 @@ static void
 test_the_directory_vanishes_and_returns(void **state)
 {
 	struct mapping m = {7, 1, IPPROTO_UDP, 5007, 0};
-	char away[160];
 	int64_t retry;
 
 	(void)state;
-	snprintf(away, sizeof(away), "%s.away", dir);
 	load();
 	assert_int_equal(journal_tick(0), INT64_MAX);
-	assert_int_equal(rename(dir, away), 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(dir), 0);
 	table_put(table, &m);
 	journal_set(&m);
 	retry = journal_tick(0);
 	assert_true(retry < INT64_MAX);
 	assert_true(journal_tick(retry) < INT64_MAX);
-	assert_int_equal(rename(away, dir), 0);
+	assert_int_equal(mkdir(dir, 0700), 0);
 	assert_int_equal(journal_tick(INT64_MAX - 1), INT64_MAX);
 	m.prog = 8;
 	table_put(table, &m);
@@ -377,7 +400,7 @@ test_a_write_that_fails_or_is_cut_short(void **state)
 	unload();
 }
 
-/* Something stands in the way: tried again, and told once. */
+/* A directory has the name of the journal: retried until it is gone. */
 static void
 test_a_place_that_is_taken(void **state)
 {
@@ -432,6 +455,7 @@ main(void)
 	    T(test_the_directory_vanishes_and_returns),
 	    T(test_a_write_that_fails_or_is_cut_short),
 	    T(test_moved_aside),
+	    T(test_cannot_be_moved_aside),
 	    T(test_a_place_that_is_taken),
 	};
 

@@ -52,22 +52,22 @@ logged(void)
 static void
 test_a_line(void **state)
 {
-	struct peer peer = {.door = DOOR_NETWORK};
+	struct peer peer = {.origin = ORIGIN_NETWORK};
 	struct mapping m = {100003, 3, IPPROTO_UDP, 2049, 0};
 
 	(void)state;
 	inet_pton(AF_INET, "192.0.2.7", &peer.from.sin_addr);
 	peer.from.sin_port = htons(1023);
 	log_tick(1000000);
-	log_refused(&peer, 1, &m, WHY_DOOR);
+	log_refused(&peer, 1, &m, VERDICT_DENY_ORIGIN);
 	assert_string_equal(logged(),
-	    "portmap: refused proc=set from=192.0.2.7:1023 prog=100003 vers=3 "
-	    "prot=17 port=2049 why=door\n");
-	peer = (struct peer){.door = DOOR_LOCAL, .uid = 1000, .pid = 42};
-	log_refused(&peer, 2, &m, WHY_OWNER);
+	    "portmap: refused proc=set from=192.0.2.7:1023 via=network "
+	    "prog=100003 vers=3 prot=17 port=2049 reason=origin\n");
+	peer = (struct peer){.origin = ORIGIN_LOCAL, .uid = 1000, .pid = 42};
+	log_refused(&peer, 2, &m, VERDICT_DENY_OWNER);
 	assert_string_equal(logged(),
-	    "portmap: refused proc=unset from=uid:1000,pid:42 prog=100003 "
-	    "vers=3 prot=17 port=2049 why=owner\n");
+	    "portmap: refused proc=unset uid=1000 pid=42 via=local "
+	    "prog=100003 vers=3 prot=17 port=2049 reason=owner\n");
 }
 
 static void
@@ -96,7 +96,8 @@ test_an_overlong_line_is_cut(void **state)
 static void
 test_repeated_lines_are_limited_and_counted(void **state)
 {
-	struct peer peer = {.door = DOOR_LOOPBACK};
+	struct peer peer = {.origin = ORIGIN_LOOPBACK};
+	struct peer local = {.origin = ORIGIN_LOCAL};
 	struct mapping m = {0};
 	const char *text;
 	size_t lines = 0;
@@ -104,34 +105,40 @@ test_repeated_lines_are_limited_and_counted(void **state)
 	(void)state;
 	log_tick(2000000);
 	for (int i = 0; i < 1000; i++)
-		log_refused(&peer, 1, &m, WHY_DOOR);
+		log_refused(&peer, 1, &m, VERDICT_DENY_ORIGIN);
 	for (text = logged(); (text = strchr(text, '\n')) != NULL; text++)
 		lines++;
 	assert_int_equal(lines, 5);
+	/* other origins and other events have limits of their own */
+	log_refused(&local, 1, &m, VERDICT_DENY_QUOTA);
+	assert_non_null(strstr(logged(), "refused "));
+	log_stale(&m);
+	assert_non_null(strstr(logged(), "stale "));
 	assert_int_equal(log_tick(2000500), 2001000);
 	assert_string_equal(logged(), "");
 	assert_int_equal(log_tick(2001000), INT64_MAX);
-	assert_string_equal(logged(), "portmap: withheld lines=995\n");
-	log_refused(&peer, 1, &m, WHY_DOOR);
+	assert_string_equal(logged(),
+	    "portmap: suppressed event=refused via=loopback lines=995\n");
+	log_refused(&peer, 1, &m, VERDICT_DENY_ORIGIN);
 	assert_non_null(strstr(logged(), "refused "));
 }
 
 static void
 test_verbosity(void **state)
 {
-	struct peer peer = {.door = DOOR_LOOPBACK};
+	struct peer peer = {.origin = ORIGIN_LOOPBACK};
 	struct mapping m = {0};
 
 	(void)state;
 	log_tick(3000000);
 	log_call(&peer, 3, &m, 111);
-	log_dropped(&peer, "header");
+	log_badcall(&peer, "header");
 	assert_string_equal(logged(), "");
 	log_set_verbose(true);
 	log_call(&peer, 3, &m, 111);
 	assert_non_null(strstr(logged(), "call proc=getport "));
-	log_dropped(&peer, "header");
-	assert_non_null(strstr(logged(), "dropped from="));
+	log_badcall(&peer, "header");
+	assert_non_null(strstr(logged(), "badcall from="));
 	log_call(&peer, 77, &m, 0);
 	assert_non_null(strstr(logged(), "proc=unknown "));
 }

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "loop.h"
@@ -24,8 +25,8 @@ teardown(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 2; i++) {
-		loop_watch(a[i], NULL, NULL);
-		loop_watch(b[i], NULL, NULL);
+		loop_watch(a[i], NULL, NULL, (void *)(intptr_t)(a[i]));
+		loop_watch(b[i], NULL, NULL, (void *)(intptr_t)(b[i]));
 		close(a[i]);
 		close(b[i]);
 	}
@@ -41,40 +42,43 @@ never(int64_t now)
 }
 
 static void
-end(int fd)
+end(void *arg)
 {
-	(void)fd;
+	(void)arg;
 	calls++;
 	loop_stop();
 }
 
 static void
-forget_the_other(int fd)
+forget_the_other(void *arg)
 {
+	int fd = (int)(intptr_t)arg;
+
 	calls++;
-	loop_watch(fd == a[0] ? b[0] : a[0], NULL, NULL);
+	loop_watch(fd == a[0] ? b[0] : a[0], NULL, NULL,
+	    (void *)(intptr_t)(fd == a[0] ? b[0] : a[0]));
 	loop_stop();
 }
 
 static void
-go_on_twice(int fd)
+go_on_twice(void *arg)
 {
 	if (++calls == 3)
 		loop_stop();
 	else
-		loop_again(fd);
+		loop_defer((int)(intptr_t)arg);
 }
 
 static void
 test_readable_and_writable(void **state)
 {
 	(void)state;
-	loop_watch(a[0], end, NULL);
+	loop_watch(a[0], end, NULL, (void *)(intptr_t)(a[0]));
 	assert_int_equal(write(a[1], "x", 1), 1);
 	loop_run(never);
 	assert_int_equal(calls, 1);
-	loop_watch(a[0], NULL, NULL);
-	loop_watch(b[1], NULL, end);
+	loop_watch(a[0], NULL, NULL, (void *)(intptr_t)(a[0]));
+	loop_watch(b[1], NULL, end, (void *)(intptr_t)(b[1]));
 	loop_run(never);
 	assert_int_equal(calls, 2);
 }
@@ -83,8 +87,8 @@ static void
 test_what_is_forgotten_is_not_called_in_the_same_turn(void **state)
 {
 	(void)state;
-	loop_watch(a[0], forget_the_other, NULL);
-	loop_watch(b[0], forget_the_other, NULL);
+	loop_watch(a[0], forget_the_other, NULL, (void *)(intptr_t)(a[0]));
+	loop_watch(b[0], forget_the_other, NULL, (void *)(intptr_t)(b[0]));
 	assert_int_equal(write(a[1], "x", 1), 1);
 	assert_int_equal(write(b[1], "x", 1), 1);
 	loop_run(never);
@@ -95,15 +99,15 @@ static void
 test_again_needs_no_input(void **state)
 {
 	(void)state;
-	loop_watch(a[0], go_on_twice, NULL);
-	loop_again(a[0]);
-	loop_again(a[0]);
+	loop_watch(a[0], go_on_twice, NULL, (void *)(intptr_t)(a[0]));
+	loop_defer(a[0]);
+	loop_defer(a[0]);
 	loop_run(never);
 	assert_int_equal(calls, 3);
-	/* who is forgotten has nothing left to do */
-	loop_again(a[0]);
-	loop_watch(a[0], NULL, NULL);
-	loop_watch(b[1], NULL, end);
+	/* a descriptor that is no longer watched cannot be deferred */
+	loop_defer(a[0]);
+	loop_watch(a[0], NULL, NULL, (void *)(intptr_t)(a[0]));
+	loop_watch(b[1], NULL, end, (void *)(intptr_t)(b[1]));
 	loop_run(never);
 	assert_int_equal(calls, 4);
 }
@@ -139,9 +143,9 @@ on_signal(int sig)
 }
 
 static void
-keep_busy(int fd)
+keep_busy(void *arg)
 {
-	loop_again(fd);
+	loop_defer((int)(intptr_t)arg);
 	if (++calls == 10)
 		raise(SIGTERM);
 	assert_true(calls < 100000);
@@ -154,15 +158,15 @@ test_signals_are_events_even_under_load(void **state)
 	assert_int_equal(loop_signals(on_signal), 0);
 	raise(SIGHUP);
 	raise(SIGPIPE);
-	loop_watch(a[0], keep_busy, NULL);
-	loop_again(a[0]);
+	loop_watch(a[0], keep_busy, NULL, (void *)(intptr_t)(a[0]));
+	loop_defer(a[0]);
 	loop_run(never);
 	assert_int_equal(signals, 2);
 	assert_int_equal(last_signal, SIGTERM);
 	assert_true(calls < 20);
 }
 
-/* Who sends signals as fast as they are handled holds nobody else up. */
+/* Signals that arrive as fast as they are handled do not delay other events. */
 static void
 on_signal_again(int sig)
 {
@@ -179,10 +183,53 @@ test_signals_without_end(void **state)
 	(void)state;
 	assert_int_equal(loop_signals(on_signal_again), 0);
 	raise(SIGHUP);
-	loop_watch(a[0], keep_busy, NULL);
-	loop_again(a[0]);
+	loop_watch(a[0], keep_busy, NULL, (void *)(intptr_t)(a[0]));
+	loop_defer(a[0]);
 	loop_run(never);
 	assert_true(signals < 1000);
+}
+
+/* Each handler takes half the budget; none is called twice before another. */
+static int fair_calls[8];
+
+static void
+take_a_millisecond(void *arg)
+{
+	struct timespec begin, now;
+	int *count = arg;
+
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	do {
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while ((now.tv_sec - begin.tv_sec) * 1000000000 + now.tv_nsec -
+		     begin.tv_nsec <
+		 1000000);
+	++*count;
+	for (size_t i = 0; i < LENGTH(fair_calls); i++) {
+		assert_true(*count <= fair_calls[i] + 1);
+		assert_true(*count >= fair_calls[i]);
+	}
+	if (fair_calls[0] == 20)
+		loop_stop();
+}
+
+static void
+test_the_budget_is_shared_in_turn(void **state)
+{
+	int fds[LENGTH(fair_calls)];
+
+	(void)state;
+	assert_int_equal(write(a[1], "x", 1), 1);
+	for (size_t i = 0; i < LENGTH(fds); i++) {
+		assert_true((fds[i] = dup(a[0])) >= 0);
+		loop_watch(fds[i], take_a_millisecond, NULL, &fair_calls[i]);
+	}
+	loop_run(never);
+	assert_int_equal(fair_calls[0], 20);
+	for (size_t i = 0; i < LENGTH(fds); i++) {
+		loop_watch(fds[i], NULL, NULL, NULL);
+		close(fds[i]);
+	}
 }
 
 int
@@ -196,6 +243,7 @@ main(void)
 	    T(test_deadlines),
 	    T(test_signals_are_events_even_under_load),
 	    T(test_signals_without_end),
+	    T(test_the_budget_is_shared_in_turn),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

@@ -7,7 +7,7 @@
 
 static const struct mapping want = {300000, 1, IPPROTO_UDP, 5000, 0};
 
-static enum why
+static enum verdict
 set(uid_t who, struct facts f)
 {
 	return (policy_set(who, &want, &f));
@@ -17,41 +17,42 @@ static void
 test_who(void **state)
 {
 	static const struct {
-		enum door door;
+		enum origin origin;
 		uid_t uid;
 		uint16_t port;
 		unsigned privileged;
 		uid_t who;
 	} cases[] = {
-	    {DOOR_LOCAL, 0, 0, 1024, OWNER_ROOT},
-	    {DOOR_LOCAL, 1000, 600, 1024, 1000},
-	    {DOOR_LOOPBACK, OWNER_NONE, 1023, 1024, OWNER_ROOT},
-	    {DOOR_LOOPBACK, OWNER_NONE, 1024, 1024, OWNER_NONE},
-	    {DOOR_LOOPBACK, OWNER_NONE, 1023, 0, OWNER_NONE},
-	    {DOOR_LOOPBACK, OWNER_NONE, 0, 0, OWNER_NONE},
-	    {DOOR_LOOPBACK, OWNER_NONE, 79, 80, OWNER_ROOT},
-	    {DOOR_LOOPBACK, OWNER_NONE, 80, 80, OWNER_NONE},
-	    {DOOR_LOOPBACK, OWNER_NONE, 1024, 4096, OWNER_NONE},
-	    {DOOR_NETWORK, OWNER_NONE, 600, 1024, OWNER_NONE},
+	    {ORIGIN_LOCAL, 0, 0, 1024, UID_ROOT},
+	    {ORIGIN_LOCAL, 1000, 600, 1024, 1000},
+	    {ORIGIN_LOOPBACK, UID_UNKNOWN, 1023, 1024, UID_ROOT},
+	    {ORIGIN_LOOPBACK, UID_UNKNOWN, 1024, 1024, UID_UNKNOWN},
+	    {ORIGIN_LOOPBACK, UID_UNKNOWN, 1023, 0, UID_UNKNOWN},
+	    {ORIGIN_LOOPBACK, UID_UNKNOWN, 0, 0, UID_UNKNOWN},
+	    {ORIGIN_LOOPBACK, UID_UNKNOWN, 79, 80, UID_ROOT},
+	    {ORIGIN_LOOPBACK, UID_UNKNOWN, 80, 80, UID_UNKNOWN},
+	    {ORIGIN_LOOPBACK, UID_UNKNOWN, 1024, 4096, UID_UNKNOWN},
+	    {ORIGIN_NETWORK, UID_UNKNOWN, 600, 1024, UID_UNKNOWN},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < LENGTH(cases); i++) {
-		struct peer peer = {.door = cases[i].door, .uid = cases[i].uid};
+		struct peer peer = {
+		    .origin = cases[i].origin, .uid = cases[i].uid};
 
 		peer.from.sin_port = htons(cases[i].port);
 		assert_int_equal(
-		    policy_who(&peer, cases[i].privileged), cases[i].who);
+		    policy_identity(&peer, cases[i].privileged), cases[i].who);
 	}
 }
 
 static void
-test_doors(void **state)
+test_origins(void **state)
 {
 	(void)state;
-	assert_int_equal(policy_door(DOOR_NETWORK), WHY_DOOR);
-	assert_int_equal(policy_door(DOOR_LOOPBACK), WHY_GRANTED);
-	assert_int_equal(policy_door(DOOR_LOCAL), WHY_GRANTED);
+	assert_int_equal(policy_origin(ORIGIN_NETWORK), VERDICT_DENY_ORIGIN);
+	assert_int_equal(policy_origin(ORIGIN_LOOPBACK), VERDICT_OK);
+	assert_int_equal(policy_origin(ORIGIN_LOCAL), VERDICT_OK);
 }
 
 static void
@@ -64,15 +65,60 @@ test_reserved_ports(void **state)
 		bool reserved = port < 1024 || port == 2049;
 
 		m.port = port;
-		assert_int_equal(policy_reserved(port), reserved);
+		assert_int_equal(policy_must_hold(1000, port), reserved);
+		assert_false(policy_must_hold(UID_ROOT, port));
+		assert_true(policy_must_hold(UID_UNKNOWN, port));
+		for (enum fact fact = FACT_NO; fact <= FACT_UNKNOWN; fact++) {
+			const struct facts f = {.holds = fact};
+			enum verdict denied = fact == FACT_NO
+						  ? VERDICT_DENY_RESERVED
+						  : VERDICT_DENY_BUSY;
+
+			assert_int_equal(policy_set(1000, &m, &f),
+			    !reserved || fact == FACT_YES ? VERDICT_OK
+							  : denied);
+			assert_int_equal(policy_set(0, &m, &f), VERDICT_OK);
+		}
+	}
+}
+
+/* Anonymous callers must hold the port, and never get a reserved one. */
+static void
+test_anonymous(void **state)
+{
+	struct mapping m = want;
+
+	(void)state;
+	assert_int_equal(
+	    set(UID_UNKNOWN, (struct facts){.holds = FACT_YES}), VERDICT_OK);
+	assert_int_equal(set(UID_UNKNOWN, (struct facts){.holds = FACT_NO}),
+	    VERDICT_DENY_HOLDER);
+	assert_int_equal(
+	    set(UID_UNKNOWN, (struct facts){.holds = FACT_UNKNOWN}),
+	    VERDICT_DENY_BUSY);
+	m.port = 600;
+	assert_int_equal(
+	    policy_set(UID_UNKNOWN, &m, &(struct facts){.holds = FACT_YES}),
+	    VERDICT_DENY_RESERVED);
+}
+
+static void
+test_protected_programs(void **state)
+{
+	static const uint32_t progs[] = {100003, 100005, 100024, 600100069};
+	struct mapping m = want;
+	const struct facts f = {.holds = FACT_YES};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(progs); i++) {
+		m.prog = progs[i];
+		assert_int_equal(policy_set(0, &m, &f), VERDICT_OK);
+		assert_int_equal(policy_set(1, &m, &f), VERDICT_OK);
+		assert_int_equal(policy_set(999, &m, &f), VERDICT_OK);
 		assert_int_equal(
-		    policy_set(1000, &m, &(struct facts){.holder = false}),
-		    reserved ? WHY_RESERVED : WHY_GRANTED);
+		    policy_set(1000, &m, &f), VERDICT_DENY_PROTECTED);
 		assert_int_equal(
-		    policy_set(1000, &m, &(struct facts){.holder = true}),
-		    WHY_GRANTED);
-		assert_int_equal(
-		    policy_set(0, &m, &(struct facts){0}), WHY_GRANTED);
+		    policy_set(UID_UNKNOWN, &m, &f), VERDICT_DENY_PROTECTED);
 	}
 }
 
@@ -87,163 +133,167 @@ test_range(void **state)
 	for (size_t i = 0; i < LENGTH(prots); i++) {
 		m.prot = prots[i];
 		assert_int_equal(
-		    policy_set(0, &m, &(struct facts){0}), WHY_RANGE);
+		    policy_set(0, &m, &(struct facts){0}), VERDICT_DENY_RANGE);
 	}
 	m = want;
 	for (size_t i = 0; i < LENGTH(ports); i++) {
 		m.port = ports[i];
 		assert_int_equal(
-		    policy_set(0, &m, &(struct facts){0}), WHY_RANGE);
+		    policy_set(0, &m, &(struct facts){0}), VERDICT_DENY_RANGE);
 	}
 }
 
 static void
-test_the_mapper_is_nobodys(void **state)
+test_the_port_mapper_itself(void **state)
 {
 	struct mapping m = want;
 
 	(void)state;
 	m.prog = PMAP_PROG;
-	assert_int_equal(policy_set(0, &m, &(struct facts){0}), WHY_SELF);
-	assert_int_equal(policy_unset(0, &m), WHY_SELF);
+	assert_int_equal(
+	    policy_set(0, &m, &(struct facts){0}), VERDICT_DENY_SELF);
+	assert_int_equal(policy_unset(0, &m, FACT_NO), VERDICT_DENY_SELF);
 }
 
-/* Every caller against every owner, at every state of the old port. */
+/* Another port for an entry, by its owner and by others. */
 static void
-test_replacing(void **state)
+test_moving(void **state)
 {
-	enum {
-		R = OWNER_ROOT,
-		U = 1000,
-		V = 1001
-	};
-	static const uid_t N = OWNER_NONE;
-	const struct {
-		uid_t who, owner;
-		enum why other[3]; /* unknown, free, bound */
-		enum why same[3];
-	} cases[] = {
-	    {R, R, {WHY_BOUND, WHY_GRANTED, WHY_BOUND},
-		{WHY_SAME, WHY_SAME, WHY_SAME}},
-	    {R, U, {WHY_GRANTED, WHY_GRANTED, WHY_GRANTED},
-		{WHY_GRANTED, WHY_GRANTED, WHY_GRANTED}},
-	    {R, N, {WHY_GRANTED, WHY_GRANTED, WHY_GRANTED},
-		{WHY_GRANTED, WHY_GRANTED, WHY_GRANTED}},
-	    {U, U, {WHY_BOUND, WHY_GRANTED, WHY_BOUND},
-		{WHY_SAME, WHY_SAME, WHY_SAME}},
-	    {U, V, {WHY_BOUND, WHY_GRANTED, WHY_BOUND},
-		{WHY_SAME, WHY_GRANTED, WHY_SAME}},
-	    {U, N, {WHY_BOUND, WHY_GRANTED, WHY_BOUND},
-		{WHY_SAME, WHY_GRANTED, WHY_SAME}},
-	    {N, U, {WHY_BOUND, WHY_GRANTED, WHY_BOUND},
-		{WHY_SAME, WHY_GRANTED, WHY_SAME}},
-	    {N, N, {WHY_BOUND, WHY_GRANTED, WHY_BOUND},
-		{WHY_SAME, WHY_SAME, WHY_SAME}},
-	};
+	static const uid_t users[] = {UID_ROOT, 100, 1000, UID_UNKNOWN};
+	struct mapping same = want;
 
 	(void)state;
-	for (size_t i = 0; i < LENGTH(cases); i++) {
-		struct mapping same = want;
+	same.port = want.port + 1;
+	for (size_t i = 0; i < LENGTH(users); i++) {
+		struct facts f = {.same = &same, .holds = FACT_YES};
 
-		same.owner = cases[i].owner;
-		for (enum bound b = BOUND_UNKNOWN; b <= BOUND_YES; b++) {
-			struct facts f = {.same = &same, .bound = b};
-
-			same.port = want.port;
-			assert_int_equal(
-			    set(cases[i].who, f), cases[i].same[b]);
-			same.port = want.port + 1;
-			assert_int_equal(
-			    set(cases[i].who, f), cases[i].other[b]);
-		}
+		same.owner = users[i];
+		assert_int_equal(set(users[i], f), VERDICT_OK);
+		f.old_in_use = FACT_YES;
+		assert_int_equal(set(users[i], f), VERDICT_DENY_BOUND);
+		f.old_in_use = FACT_UNKNOWN;
+		assert_int_equal(set(users[i], f), VERDICT_DENY_BUSY);
+		/* root takes over, and others replace what is stale */
+		same.owner = 2000;
+		assert_int_equal(set(users[i], f), VERDICT_OK);
+		f.foreign = FACT_YES;
+		assert_int_equal(set(users[i], f),
+		    users[i] == UID_ROOT ? VERDICT_OK : VERDICT_DENY_PROGRAM);
+		f.foreign = FACT_UNKNOWN;
+		assert_int_equal(set(users[i], f),
+		    users[i] == UID_ROOT ? VERDICT_OK : VERDICT_DENY_BUSY);
 	}
 }
 
 static void
-test_programs_of_root(void **state)
+test_identical(void **state)
 {
-	struct facts f = {.program_of_root = true};
+	struct mapping same = want;
+	struct facts f = {.same = &same,
+	    .holds = FACT_YES,
+	    .same_in_use = FACT_YES,
+	    .owner_holds = FACT_YES};
 
 	(void)state;
-	assert_int_equal(set(OWNER_ROOT, f), WHY_GRANTED);
-	assert_int_equal(set(1000, f), WHY_PROGRAM);
-	assert_int_equal(set(OWNER_NONE, f), WHY_PROGRAM);
+	for (uid_t uid = 0; uid < 2000; uid += 1000) {
+		same.owner = uid;
+		assert_int_equal(set(uid, f), VERDICT_UNCHANGED);
+	}
+	same.owner = 1001;
+	assert_int_equal(set(UID_ROOT, f), VERDICT_OK);
+	/* the owner holds the port, too */
+	assert_int_equal(set(1000, f), VERDICT_DENY_OWNER);
+	f.owner_holds = FACT_NO;
+	assert_int_equal(set(1000, f), VERDICT_OK);
+	f.owner_holds = FACT_UNKNOWN;
+	assert_int_equal(set(1000, f), VERDICT_DENY_BUSY);
+	f.owner_holds = FACT_NO;
+	f.holds = FACT_NO;
+	assert_int_equal(set(1000, f), VERDICT_DENY_OWNER);
+	f.same_in_use = FACT_NO; /* stale */
+	assert_int_equal(set(1000, f), VERDICT_OK);
+	f.same_in_use = FACT_UNKNOWN;
+	assert_int_equal(set(1000, f), VERDICT_DENY_BUSY);
 }
 
 static void
 test_quotas(void **state)
 {
+	static const uid_t users[] = {100, 1000, UID_UNKNOWN};
 	struct mapping theirs = want;
-	struct facts all = {.all = QUOTA_ALL}, f = {.all = QUOTA_ALL - 1};
+	struct facts f = {.all = QUOTA_ALL};
 
 	(void)state;
 	theirs.port = 1;
-	assert_int_equal(set(0, all), WHY_QUOTA);
-	assert_int_equal(set(0, f), WHY_GRANTED);
-	f.others = QUOTA_OTHERS;
-	assert_int_equal(set(0, f), WHY_GRANTED);
-	assert_int_equal(set(1000, f), WHY_QUOTA);
-	assert_int_equal(set(OWNER_NONE, f), WHY_QUOTA);
-	f.others--;
-	assert_int_equal(set(1000, f), WHY_GRANTED);
-	f.own = QUOTA_UID;
-	assert_int_equal(set(1000, f), WHY_QUOTA);
-	assert_int_equal(set(OWNER_NONE, f), WHY_GRANTED);
-
-	/* in the place of a dead entry there is room, if it was one's own */
-	f = (struct facts){.all = QUOTA_ALL,
-	    .others = QUOTA_OTHERS,
+	assert_int_equal(set(0, f), VERDICT_DENY_QUOTA);
+	f = (struct facts){.all = QUOTA_ALL - 1,
+	    .of_class = QUOTA_CLASS,
 	    .own = QUOTA_UID,
-	    .same = &theirs,
-	    .bound = BOUND_NO};
+	    .holds = FACT_YES};
+	assert_int_equal(set(0, f), VERDICT_OK);
+	for (size_t i = 0; i < LENGTH(users); i++) {
+		f.of_class = QUOTA_CLASS;
+		f.own = 0;
+		assert_int_equal(set(users[i], f), VERDICT_DENY_QUOTA);
+		f.of_class = QUOTA_CLASS - 1;
+		f.own = QUOTA_UID;
+		assert_int_equal(set(users[i], f), VERDICT_DENY_QUOTA);
+		f.own = QUOTA_UID - 1;
+		assert_int_equal(set(users[i], f), VERDICT_OK);
+	}
+	/* an entry of one's own can be replaced at the quota */
+	f = (struct facts){.all = QUOTA_ALL,
+	    .of_class = QUOTA_CLASS,
+	    .own = QUOTA_UID,
+	    .same = &theirs};
 	theirs.owner = 1000;
-	assert_int_equal(set(1000, f), WHY_GRANTED);
+	assert_int_equal(set(1000, f), VERDICT_OK);
 	theirs.owner = 1001;
-	assert_int_equal(set(1000, f), WHY_QUOTA);
-	f.own--;
-	assert_int_equal(set(1000, f), WHY_GRANTED);
+	assert_int_equal(set(1000, f), VERDICT_DENY_QUOTA);
 }
 
 static void
 test_unset(void **state)
 {
+	static const uid_t N = UID_UNKNOWN;
 	struct mapping m = want;
 
 	(void)state;
 	m.owner = 1000;
-	assert_int_equal(policy_unset(0, &m), WHY_GRANTED);
-	assert_int_equal(policy_unset(1000, &m), WHY_GRANTED);
-	assert_int_equal(policy_unset(1001, &m), WHY_OWNER);
-	assert_int_equal(policy_unset(OWNER_NONE, &m), WHY_OWNER);
-	m.owner = OWNER_NONE;
-	assert_int_equal(policy_unset(OWNER_NONE, &m), WHY_GRANTED);
-	assert_int_equal(policy_unset(1000, &m), WHY_OWNER);
-	m.owner = OWNER_ROOT;
-	assert_int_equal(policy_unset(1000, &m), WHY_OWNER);
-	assert_int_equal(policy_unset(OWNER_NONE, &m), WHY_OWNER);
+	assert_int_equal(policy_unset(0, &m, FACT_YES), VERDICT_OK);
+	assert_int_equal(policy_unset(1000, &m, FACT_YES), VERDICT_OK);
+	assert_int_equal(policy_unset(1001, &m, FACT_NO), VERDICT_DENY_OWNER);
+	assert_int_equal(policy_unset(N, &m, FACT_NO), VERDICT_DENY_OWNER);
+	m.owner = N;
+	assert_int_equal(policy_unset(N, &m, FACT_NO), VERDICT_OK);
+	assert_int_equal(policy_unset(N, &m, FACT_YES), VERDICT_DENY_OWNER);
+	assert_int_equal(policy_unset(N, &m, FACT_UNKNOWN), VERDICT_DENY_BUSY);
+	assert_int_equal(policy_unset(1000, &m, FACT_NO), VERDICT_DENY_OWNER);
+	m.owner = UID_ROOT;
+	assert_int_equal(policy_unset(1000, &m, FACT_NO), VERDICT_DENY_OWNER);
 }
 
 static void
 test_callit_callers(void **state)
 {
 	static const struct {
-		struct callit_caller caller;
+		struct link_caller caller;
 		bool served[3]; /* by -c none, host, link */
 	} cases[] = {
-	    {{DOOR_LOOPBACK, true, true, false}, {false, true, true}},
-	    {{DOOR_NETWORK, true, true, false}, {false, true, true}},
-	    {{DOOR_NETWORK, true, false, false}, {false, true, true}},
-	    {{DOOR_NETWORK, false, true, false}, {false, false, true}},
-	    {{DOOR_NETWORK, false, false, false}, {false, false, false}},
-	    {{DOOR_NETWORK, false, true, true}, {false, false, false}},
-	    {{DOOR_NETWORK, true, true, true}, {false, false, false}},
+	    {{ORIGIN_LOOPBACK, true, true, false}, {false, true, true}},
+	    {{ORIGIN_NETWORK, true, true, false}, {false, true, true}},
+	    {{ORIGIN_NETWORK, true, false, false}, {false, true, true}},
+	    {{ORIGIN_NETWORK, false, true, false}, {false, false, true}},
+	    {{ORIGIN_NETWORK, false, false, false}, {false, false, false}},
+	    {{ORIGIN_NETWORK, false, true, true}, {false, false, false}},
+	    {{ORIGIN_NETWORK, true, true, true}, {false, false, false}},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < LENGTH(cases); i++)
-		for (enum callit_who w = CALLIT_NOBODY; w <= CALLIT_LINK; w++)
+		for (enum callit_scope w = CALLIT_NONE; w <= CALLIT_LINK; w++)
 			assert_int_equal(
-			    policy_callit_caller(w, &cases[i].caller),
+			    policy_callit_caller(w, cases[i].caller),
 			    cases[i].served[w]);
 }
 
@@ -251,24 +301,59 @@ static void
 test_callit_targets(void **state)
 {
 	static const uint32_t trusting[] = {100003, 100005, 100007, 100009,
-	    100011, 100021, 100024, 100069, 100227};
+	    100011, 100017, 100021, 100024, 100028, 100069, 100227, 100232,
+	    100300, 390113, 600100069};
+	const struct link_caller own = {.own = true}, other = {.on_link = true};
 
 	(void)state;
 	for (uint32_t proc = 0; proc < 10; proc++) {
-		assert_false(policy_callit_target(PMAP_PROG, proc, 5000, 111));
-		assert_false(policy_callit_target(300000, proc, 111, 111));
-		assert_false(policy_callit_target(300000, proc, 111, 999));
-		assert_false(policy_callit_target(300000, proc, 999, 999));
-		assert_true(policy_callit_target(300000, proc, 999, 111));
-		assert_int_equal(
-		    policy_callit_target(100004, proc, 5000, 111), proc <= 2);
-		for (size_t i = 0; i < LENGTH(trusting); i++)
+		for (int i = 0; i < 2; i++) {
+			const struct link_caller c = i == 0 ? own : other;
+
+			assert_false(policy_callit_target(
+			    c, PMAP_PROG, proc, 5000, 111));
+			assert_false(policy_callit_target(
+			    c, 0x20000001, proc, 111, 111));
+			assert_false(policy_callit_target(
+			    c, 0x20000001, proc, 111, 999));
+			assert_false(policy_callit_target(
+			    c, 0x20000001, proc, 999, 999));
+			assert_true(policy_callit_target(
+			    c, 0x20000001, proc, 999, 111));
 			assert_int_equal(
-			    policy_callit_target(trusting[i], proc, 5000, 111),
-			    proc == 0);
+			    policy_callit_target(c, 100004, proc, 5000, 111),
+			    proc <= 2);
+			assert_int_equal(
+			    policy_callit_target(c, 100026, proc, 5000, 111),
+			    i == 0 || proc <= 2);
+			assert_true(
+			    policy_callit_target(c, 100001, proc, 5000, 111));
+			/* not for other hosts, except procedure 0 */
+			assert_int_equal(
+			    policy_callit_target(c, 300000, proc, 5000, 111),
+			    i == 0 || proc == 0);
+			for (size_t n = 0; n < LENGTH(trusting); n++)
+				assert_int_equal(
+				    policy_callit_target(
+					c, trusting[n], proc, 5000, 111),
+				    proc == 0);
+		}
 	}
-	assert_true(policy_callit_target(100001, 3, 5000, 111));
-	assert_true(policy_callit_target(100026, 1, 5000, 111));
+	assert_true(policy_callit_target(other, 0x5fffffff, 9, 5000, 111));
+	assert_false(policy_callit_target(other, 0x60000000, 9, 5000, 111));
+	assert_false(policy_callit_target(other, 0x1fffffff, 9, 5000, 111));
+}
+
+/* A broadcast GETPORT gets a reply on the link only. */
+static void
+test_broadcasts(void **state)
+{
+	(void)state;
+	assert_true(policy_broadcast((struct link_caller){.own = true}));
+	assert_true(policy_broadcast((struct link_caller){.on_link = true}));
+	assert_false(policy_broadcast((struct link_caller){0}));
+	assert_false(policy_broadcast(
+	    (struct link_caller){.on_link = true, .martian = true}));
 }
 
 int
@@ -276,16 +361,19 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_who),
-	    cmocka_unit_test(test_doors),
+	    cmocka_unit_test(test_origins),
 	    cmocka_unit_test(test_reserved_ports),
 	    cmocka_unit_test(test_range),
-	    cmocka_unit_test(test_the_mapper_is_nobodys),
-	    cmocka_unit_test(test_replacing),
-	    cmocka_unit_test(test_programs_of_root),
+	    cmocka_unit_test(test_the_port_mapper_itself),
+	    cmocka_unit_test(test_anonymous),
+	    cmocka_unit_test(test_protected_programs),
+	    cmocka_unit_test(test_moving),
+	    cmocka_unit_test(test_identical),
 	    cmocka_unit_test(test_quotas),
 	    cmocka_unit_test(test_unset),
 	    cmocka_unit_test(test_callit_callers),
 	    cmocka_unit_test(test_callit_targets),
+	    cmocka_unit_test(test_broadcasts),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

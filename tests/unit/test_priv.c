@@ -2,6 +2,8 @@
 /* Each case in a child: it gives privileges up for good, or ends with 1. */
 #include "wrap.h"
 
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -73,21 +75,21 @@ without_setgroups(void)
 static void
 without_no_new_privs(void)
 {
-	wrap_fail("prctl", 2, EINVAL);
+	wrap_fail_value("prctl", PR_SET_NO_NEW_PRIVS, EINVAL);
 	drop_to_self();
 }
 
 static void
 without_capset(void)
 {
-	wrap_fail("syscall", 1, EPERM);
+	wrap_fail_value("syscall", SYS_capset, EPERM);
 	drop_to_self();
 }
 
 static void
 without_capget(void)
 {
-	wrap_fail("syscall", 2, EPERM);
+	wrap_fail_value("syscall", SYS_capget, EPERM);
 	drop_to_self();
 }
 

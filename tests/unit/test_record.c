@@ -81,7 +81,7 @@ test_any_fragments_in_any_pieces(void **state)
 		assert_int_equal(len, total);
 		for (size_t i = 0; i < len; i++)
 			assert_int_equal(body[i], (uint8_t)i);
-		record_settle(&r);
+		record_done(&r);
 		assert_null(r.body);
 	}
 }
@@ -101,7 +101,7 @@ test_holds_what_came_not_what_was_announced(void **state)
 	    record_feed(&r, MAX, in, 10, &used, &body, &len), RECORD_MORE);
 	assert_int_equal(r.len, 6);
 	assert_true(r.room <= 256);
-	record_settle(&r);
+	record_done(&r);
 	assert_int_equal(r.len, 6);
 	record_reset(&r);
 	assert_null(r.body);

@@ -9,13 +9,13 @@
 
 #include <arpa/inet.h>
 
-#include "crowd.h"
+#include "conn.h"
 #include "loop.h"
 #include "stream.h"
 #include "transport.h"
 
-static const struct peer user = {.door = DOOR_LOCAL, .uid = 1000};
-static int client, turns;
+static const struct peer user = {.origin = ORIGIN_LOCAL, .uid = 1000};
+static int client, iterations;
 
 static int
 setup(void **state)
@@ -23,7 +23,7 @@ setup(void **state)
 	int fds[2];
 
 	(void)state;
-	crowd_limits(1024);
+	conn_limits(1024);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == -1)
 		return (-1);
 	client = fds[0];
@@ -31,14 +31,29 @@ setup(void **state)
 	return (0);
 }
 
+static int64_t
+iterate(int64_t now)
+{
+	if (iterations-- == 0)
+		loop_stop();
+	return (now);
+}
+
+static void
+run(int n)
+{
+	iterations = n;
+	loop_run(iterate);
+}
+
 static int
 teardown(void **state)
 {
 	wrap_reset();
 	(void)state;
-	stream_close_all();
 	close(client);
-	return (crowd_count() == 0 ? 0 : -1);
+	run(3); /* the server notices */
+	return (conn_count() == 0 ? 0 : -1);
 }
 
 static int
@@ -62,24 +77,9 @@ send_calls(size_t n)
 			return;
 }
 
-static int64_t
-one_turn(int64_t now)
-{
-	if (turns-- == 0)
-		loop_stop();
-	return (now);
-}
-
-static void
-run(int n)
-{
-	turns = n;
-	loop_run(one_turn);
-}
-
 /* All that has come back so far, in bytes; -1: the connection is closed. */
 static ssize_t
-answered(void)
+replied(void)
 {
 	static char bytes[65536];
 	ssize_t n, sum = 0;
@@ -93,53 +93,53 @@ static void
 test_answers(void **state)
 {
 	send_calls(3);
-	stream_adopt(server(state), &user);
-	assert_int_equal(answered(), 3 * 28);
+	stream_open(server(state), &user, false);
+	assert_int_equal(replied(), 3 * 28);
 	send_calls(1000);
 	run(20);
-	assert_int_equal(answered() % 28, 0);
-	assert_int_equal(crowd_count(), 1);
+	assert_int_equal(replied() % 28, 0);
+	assert_int_equal(conn_count(), 1);
 }
 
 static void
 test_out_of_memory_for_a_connection(void **state)
 {
 	wrap_fail("calloc", 1, ENOMEM);
-	stream_adopt(server(state), &user);
+	stream_open(server(state), &user, false);
 	wrap_reset();
-	assert_int_equal(answered(), -1);
-	assert_int_equal(crowd_count(), 0);
+	assert_int_equal(replied(), -1);
+	assert_int_equal(conn_count(), 0);
 }
 
 static void
 test_a_connection_that_breaks(void **state)
 {
 	wrap_fail("recv", 1, EIO);
-	stream_adopt(server(state), &user);
+	stream_open(server(state), &user, false);
 	wrap_reset();
-	assert_int_equal(answered(), -1);
+	assert_int_equal(replied(), -1);
 }
 
 static void
 test_a_client_that_goes_before_it_is_answered(void **state)
 {
-	stream_adopt(server(state), &user);
+	stream_open(server(state), &user, false);
 	send_calls(3);
 	close(client);
 	run(3);
-	assert_int_equal(crowd_count(), 0);
+	assert_int_equal(conn_count(), 0);
 	client = open("/dev/null", O_RDONLY);
 }
 
-/* Answers pile up behind a small buffer until the client owes us reading. */
+/* Replies fill a small send buffer until the connection is blocked. */
 static void
 stop_reading(int fd)
 {
 	int small = 1;
 
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
-	stream_adopt(fd, &user);
-	for (int i = 0; i < 50 && crowd_debtor() == NULL; i++) {
+	stream_open(fd, &user, false);
+	for (int i = 0; i < 50 && conn_slowest() == NULL; i++) {
 		send_calls(300);
 		run(2);
 	}
@@ -151,51 +151,51 @@ test_a_client_that_reads_late_gets_it_all(void **state)
 	ssize_t sum = 0;
 
 	stop_reading(server(state));
-	assert_non_null(crowd_debtor());
+	assert_non_null(conn_slowest());
 	for (int i = 0; i < 200; i++) {
-		ssize_t n = answered();
+		ssize_t n = replied();
 
 		assert_int_not_equal(n, -1);
 		sum += n;
 		run(2);
 	}
-	assert_null(crowd_debtor());
-	assert_int_equal(crowd_count(), 1);
+	assert_null(conn_slowest());
+	assert_int_equal(conn_count(), 1);
 	assert_true(sum > 0 && sum % 28 == 0);
 }
 
 static void
-test_out_of_memory_for_what_is_owed(void **state)
+test_out_of_memory_for_the_output_buffer(void **state)
 {
 	wrap_fail("malloc", 1, ENOMEM);
 	stop_reading(server(state));
 	wrap_reset();
-	assert_null(crowd_debtor());
-	assert_int_equal(crowd_count(), 0);
+	assert_null(conn_slowest());
+	assert_int_equal(conn_count(), 0);
 }
 
 static void
-test_a_debtor_that_goes(void **state)
+test_a_blocked_client_that_disconnects(void **state)
 {
 	stop_reading(server(state));
-	assert_non_null(crowd_debtor());
+	assert_non_null(conn_slowest());
 	close(client);
 	run(3);
-	assert_int_equal(crowd_count(), 0);
+	assert_int_equal(conn_count(), 0);
 	client = open("/dev/null", O_RDONLY);
 }
 
 static void
-test_idle_and_owing_for_too_long(void **state)
+test_blocked_for_too_long(void **state)
 {
 	int64_t now;
 
 	stop_reading(server(state));
 	now = loop_now();
-	assert_true(stream_tick(now) <= now + CROWD_IDLE_MS);
-	assert_int_equal(crowd_count(), 1);
-	assert_int_equal(stream_tick(now + CROWD_IDLE_MS + 1), INT64_MAX);
-	assert_int_equal(crowd_count(), 0);
+	assert_true(stream_tick(now) <= now + CONN_IDLE_MS);
+	assert_int_equal(conn_count(), 1);
+	assert_int_equal(stream_tick(now + CONN_IDLE_MS + 1), INT64_MAX);
+	assert_int_equal(conn_count(), 0);
 }
 
 int
@@ -208,9 +208,9 @@ main(void)
 	    T(test_a_connection_that_breaks),
 	    T(test_a_client_that_goes_before_it_is_answered),
 	    T(test_a_client_that_reads_late_gets_it_all),
-	    T(test_out_of_memory_for_what_is_owed),
-	    T(test_a_debtor_that_goes),
-	    T(test_idle_and_owing_for_too_long),
+	    T(test_out_of_memory_for_the_output_buffer),
+	    T(test_a_blocked_client_that_disconnects),
+	    T(test_blocked_for_too_long),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

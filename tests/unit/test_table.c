@@ -36,9 +36,9 @@ test_empty(void **state)
 	struct table *t = *state;
 
 	assert_null(table_first(t));
-	assert_null(table_get(t, 1, 1, IPPROTO_UDP));
-	assert_null(table_find(t, 1, 1, IPPROTO_UDP));
-	assert_false(table_has_root(t, 1));
+	assert_null(table_lookup(t, 1, 1, IPPROTO_UDP));
+	assert_null(table_getport(t, 1, 1, IPPROTO_UDP));
+	assert_null(table_first_of(t, 1));
 	assert_false(table_remove(t, 1, 1, IPPROTO_UDP));
 	assert_int_equal(table_count(t), 0);
 }
@@ -73,14 +73,14 @@ test_find_prefers_exact_then_root_then_first(void **state)
 	struct table *t = *state;
 
 	put(t, entry(9, 3, IPPROTO_UDP, 3000, 1001));
-	put(t, entry(9, 4, IPPROTO_UDP, 4000, OWNER_NONE));
-	assert_int_equal(table_find(t, 9, 0, IPPROTO_UDP)->port, 3000);
-	put(t, entry(9, 5, IPPROTO_UDP, 5000, OWNER_ROOT));
-	put(t, entry(9, 6, IPPROTO_UDP, 6000, OWNER_ROOT));
-	assert_int_equal(table_find(t, 9, 0, IPPROTO_UDP)->port, 5000);
-	assert_int_equal(table_find(t, 9, 4, IPPROTO_UDP)->port, 4000);
-	assert_null(table_find(t, 9, 3, IPPROTO_TCP));
-	assert_null(table_get(t, 9, 0, IPPROTO_UDP));
+	put(t, entry(9, 4, IPPROTO_UDP, 4000, UID_UNKNOWN));
+	assert_int_equal(table_getport(t, 9, 0, IPPROTO_UDP)->port, 3000);
+	put(t, entry(9, 5, IPPROTO_UDP, 5000, UID_ROOT));
+	put(t, entry(9, 6, IPPROTO_UDP, 6000, UID_ROOT));
+	assert_int_equal(table_getport(t, 9, 0, IPPROTO_UDP)->port, 5000);
+	assert_int_equal(table_getport(t, 9, 4, IPPROTO_UDP)->port, 4000);
+	assert_null(table_getport(t, 9, 3, IPPROTO_TCP));
+	assert_null(table_lookup(t, 9, 0, IPPROTO_UDP));
 }
 
 /* More programs than chains. */
@@ -93,11 +93,12 @@ test_programs_that_share_a_chain(void **state)
 	for (uint32_t i = 0; i < n; i++)
 		put(t, entry(i, i % 3, IPPROTO_UDP, 1 + i, 0));
 	for (uint32_t i = 0; i < n; i++)
-		assert_int_equal(table_find(t, i, 9, IPPROTO_UDP)->port, 1 + i);
+		assert_int_equal(
+		    table_getport(t, i, 9, IPPROTO_UDP)->port, 1 + i);
 	for (uint32_t i = 0; i < n; i += 2)
 		assert_true(table_remove(t, i, i % 3, IPPROTO_UDP));
 	for (uint32_t i = 0; i < n; i++) {
-		const struct mapping *m = table_find(t, i, 9, IPPROTO_UDP);
+		const struct mapping *m = table_getport(t, i, 9, IPPROTO_UDP);
 
 		assert_int_equal(m == NULL ? 0 : m->port, i % 2 * (1 + i));
 	}
@@ -105,17 +106,29 @@ test_programs_that_share_a_chain(void **state)
 }
 
 static void
-test_has_root_in_any_version_and_protocol(void **state)
+test_walk_of_a_program(void **state)
 {
-	struct table *t = *state;
+	static const struct mapping m[] = {{9, 1, IPPROTO_UDP, 1, 0},
+	    {9, 2, IPPROTO_UDP, 2, 5}, {8, 1, IPPROTO_UDP, 3, 5},
+	    {9, 1, IPPROTO_TCP, 4, 0}, {9, 7, IPPROTO_TCP, 5, 5}};
+	struct table *t = table_new(4711);
+	const struct mapping *e;
+	uint32_t sum = 0;
 
-	put(t, entry(9, 3, IPPROTO_UDP, 3000, 1001));
-	assert_false(table_has_root(t, 9));
-	put(t, entry(9, 4, IPPROTO_TCP, 3000, OWNER_ROOT));
-	assert_true(table_has_root(t, 9));
-	assert_false(table_has_root(t, 8));
-	table_remove(t, 9, 4, IPPROTO_TCP);
-	assert_false(table_has_root(t, 9));
+	(void)state;
+	assert_null(table_first_of(t, 9));
+	for (size_t i = 0; i < LENGTH(m); i++)
+		assert_int_equal(table_put(t, &m[i]), 0);
+	for (e = table_first_of(t, 9); e != NULL; e = table_next_of(t, e)) {
+		assert_int_equal(e->prog, 9);
+		sum += 1u << e->port;
+	}
+	assert_int_equal(sum, 1 << 1 | 1 << 2 | 1 << 4 | 1 << 5);
+	/* one protocol only */
+	e = table_first_of(t, 8);
+	assert_int_equal(e->port, 3);
+	assert_null(table_next_of(t, e));
+	table_free(t);
 }
 
 static void
@@ -127,19 +140,19 @@ test_counts(void **state)
 		put(t,
 		    entry(i, 1, IPPROTO_UDP, 5000, i % 4 ? 1000 + i % 4 : 0));
 	assert_int_equal(table_count(t), 100);
-	assert_int_equal(table_count_others(t), 75);
+	assert_int_equal(table_count_class(t, 1000), 75);
 	assert_int_equal(table_count_owner(t, 1001), 25);
-	assert_int_equal(table_count_owner(t, OWNER_NONE), 0);
+	assert_int_equal(table_count_owner(t, UID_UNKNOWN), 0);
 	/* a takeover moves one from one to the other */
-	put(t, entry(1, 1, IPPROTO_UDP, 5000, OWNER_NONE));
+	put(t, entry(1, 1, IPPROTO_UDP, 5000, UID_UNKNOWN));
 	assert_int_equal(table_count_owner(t, 1001), 24);
-	assert_int_equal(table_count_owner(t, OWNER_NONE), 1);
+	assert_int_equal(table_count_owner(t, UID_UNKNOWN), 1);
 	put(t, entry(1, 1, IPPROTO_UDP, 5000, 0));
-	assert_int_equal(table_count_others(t), 74);
+	assert_int_equal(table_count_class(t, 1000), 74);
 	for (uint32_t i = 0; i < 100; i++)
 		assert_true(table_remove(t, i, 1, IPPROTO_UDP));
 	assert_int_equal(table_count(t), 0);
-	assert_int_equal(table_count_others(t), 0);
+	assert_int_equal(table_count_class(t, 1000), 0);
 	assert_int_equal(table_count_owner(t, 1001), 0);
 }
 
@@ -176,7 +189,8 @@ test_out_of_memory_changes_nothing(void **state)
 		wrap_reset();
 		assert_int_equal(table_generation(t), before);
 		assert_int_equal(table_count(t), 4);
-		assert_int_equal(table_get(t, 1, 1, IPPROTO_UDP)->port, 5000);
+		assert_int_equal(
+		    table_lookup(t, 1, 1, IPPROTO_UDP)->port, 5000);
 		assert_int_equal(table_count_owner(t, 2000), 1);
 		assert_int_equal(table_count_owner(t, 3000), 0);
 	}
@@ -206,7 +220,7 @@ test_against_a_plain_array(void **state)
 			   model[at].prot != m.prot))
 			at++;
 		assert_int_equal(
-		    table_get(t, m.prog, m.vers, m.prot) != NULL, at < n);
+		    table_lookup(t, m.prog, m.vers, m.prot) != NULL, at < n);
 		if (at < n) {
 			memmove(&model[at], &model[at + 1],
 			    (n - at - 1) * sizeof(m));
@@ -234,7 +248,7 @@ main(void)
 	    T(test_order_is_that_of_registration),
 	    T(test_find_prefers_exact_then_root_then_first),
 	    T(test_programs_that_share_a_chain),
-	    T(test_has_root_in_any_version_and_protocol),
+	    T(test_walk_of_a_program),
 	    T(test_counts),
 	    T(test_generation_changes_with_the_table),
 	    T(test_out_of_memory_changes_nothing),

@@ -238,7 +238,7 @@ test_callit(void **state)
 		assert_false(decode(&b, len, (xdrproc_t)wire_callit, &c));
 	assert_true(decode(&b, b.len, (xdrproc_t)wire_callit, &c));
 	assert_int_equal(c.len, 7);
-	assert_int_equal(wire_forward(&c, 7, bytes), 47);
+	assert_int_equal(wire_call(&c, 7, bytes), 47);
 	assert_memory_equal(bytes, head, sizeof(head));
 	assert_memory_equal(bytes + 40, "abcdefg", 7);
 
@@ -250,24 +250,24 @@ test_callit(void **state)
 	assert_false(decode(&b, sizeof(b.bytes), (xdrproc_t)wire_callit, &c));
 }
 
-/* The answer of a service, in memory of just its length. */
-static enum wire_answer
+/* The reply of a service, in memory of just its length. */
+static enum wire_reply
 judge(const struct body *b, size_t len, size_t *results_len)
 {
 	uint8_t *copy = test_malloc(len + 1);
 	const uint8_t *results = NULL;
-	enum wire_answer answer;
+	enum wire_reply reply;
 
 	memcpy(copy, b->bytes, len);
-	answer = wire_answer(copy, len, 7, &results, results_len);
-	if (answer == ANSWER_SUCCESS)
+	reply = wire_reply(copy, len, 7, &results, results_len);
+	if (reply == REPLY_SUCCESS)
 		assert_ptr_equal(results + *results_len, copy + len);
 	test_free(copy);
-	return (answer);
+	return (reply);
 }
 
 static void
-test_answer(void **state)
+test_reply(void **state)
 {
 	struct body b = {.len = 0};
 	size_t n;
@@ -281,28 +281,28 @@ test_answer(void **state)
 	word(&b, 0);
 	word(&b, 42);
 	for (size_t len = 0; len < 32; len++)
-		assert_int_equal(judge(&b, len, &n), ANSWER_OTHER);
-	assert_int_equal(judge(&b, 32, &n), ANSWER_SUCCESS);
+		assert_int_equal(judge(&b, len, &n), REPLY_OTHER);
+	assert_int_equal(judge(&b, 32, &n), REPLY_SUCCESS);
 	assert_int_equal(n, 0);
-	assert_int_equal(judge(&b, 36, &n), ANSWER_SUCCESS);
+	assert_int_equal(judge(&b, 36, &n), REPLY_SUCCESS);
 	assert_int_equal(n, 4);
-	assert_int_equal(judge(&b, 35, &n), ANSWER_OTHER);
+	assert_int_equal(judge(&b, 35, &n), REPLY_OTHER);
 
 	b.bytes[31] = 4; /* GARBAGE_ARGS */
-	assert_int_equal(judge(&b, 36, &n), ANSWER_FAILED);
+	assert_int_equal(judge(&b, 36, &n), REPLY_FAILED);
 	b.bytes[31] = 0;
 	b.bytes[18] = 1; /* a verifier of 264 */
-	assert_int_equal(judge(&b, 36, &n), ANSWER_OTHER);
+	assert_int_equal(judge(&b, 36, &n), REPLY_OTHER);
 	b.bytes[16] = 0xff;
-	assert_int_equal(judge(&b, 36, &n), ANSWER_OTHER);
+	assert_int_equal(judge(&b, 36, &n), REPLY_OTHER);
 	b.bytes[11] = 1; /* denied */
-	assert_int_equal(judge(&b, 36, &n), ANSWER_FAILED);
+	assert_int_equal(judge(&b, 36, &n), REPLY_FAILED);
 	b.bytes[7] = 0; /* a call */
-	assert_int_equal(judge(&b, 36, &n), ANSWER_OTHER);
+	assert_int_equal(judge(&b, 36, &n), REPLY_OTHER);
 }
 
 static void
-test_callit_answer(void **state)
+test_callit_reply(void **state)
 {
 	const uint32_t expected[] = {
 	    htonl(9), htonl(1), 0, 0, 0, 0, htonl(5000), htonl(4), htonl(42)};
@@ -311,11 +311,11 @@ test_callit_answer(void **state)
 
 	(void)state;
 	assert_int_equal(
-	    wire_callit_answer(9, 5000, (const uint8_t *)&result, 4, bytes, 36),
+	    wire_callit_reply(9, 5000, (const uint8_t *)&result, 4, bytes, 36),
 	    36);
 	assert_memory_equal(bytes, expected, 36);
 	assert_int_equal(
-	    wire_callit_answer(9, 5000, (const uint8_t *)&result, 4, bytes, 35),
+	    wire_callit_reply(9, 5000, (const uint8_t *)&result, 4, bytes, 35),
 	    0);
 }
 
@@ -332,8 +332,8 @@ main(void)
 	    cmocka_unit_test_teardown(test_dump, wrap_teardown),
 	    cmocka_unit_test(test_authsys),
 	    cmocka_unit_test(test_callit),
-	    cmocka_unit_test(test_answer),
-	    cmocka_unit_test(test_callit_answer),
+	    cmocka_unit_test(test_reply),
+	    cmocka_unit_test(test_callit_reply),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+
+#include <netinet/in.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -13,6 +15,8 @@ static struct failure {
 	const char *function;
 	int countdown; /* calls that still succeed, plus one */
 	int error;
+	bool by_value; /* only calls with this first argument */
+	long value;
 } failures[8];
 static size_t failures_count;
 
@@ -20,7 +24,16 @@ void
 wrap_fail(const char *function, int nth, int error)
 {
 	assert_true(failures_count < LENGTH(failures));
-	failures[failures_count++] = (struct failure){function, nth, error};
+	failures[failures_count++] =
+	    (struct failure){.function = function, nth, error};
+}
+
+void
+wrap_fail_value(const char *function, long value, int error)
+{
+	assert_true(failures_count < LENGTH(failures));
+	failures[failures_count++] =
+	    (struct failure){function, 1, error, true, value};
 }
 
 void
@@ -38,12 +51,13 @@ wrap_teardown(void **state)
 }
 
 static bool
-fails(const char *function)
+fails_for(const char *function, long value)
 {
 	for (size_t i = 0; i < failures_count; i++) {
 		struct failure *f = &failures[i];
 
-		if (strcmp(f->function, function) != 0)
+		if (strcmp(f->function, function) != 0 ||
+		    (f->by_value && f->value != value))
 			continue;
 		if (f->countdown > 1) {
 			f->countdown--;
@@ -55,13 +69,21 @@ fails(const char *function)
 	return (false);
 }
 
-#define WRAP(type, failed, name, params, args)                                 \
+static bool
+fails(const char *function)
+{
+	return (fails_for(function, 0));
+}
+
+#define WRAP_IF(condition, type, failed, name, params, args)                   \
 	type __real_##name params;                                             \
 	type __wrap_##name params;                                             \
 	type __wrap_##name params                                              \
 	{                                                                      \
-		return (fails(#name) ? (failed) : __real_##name args);         \
+		return ((condition) ? (failed) : __real_##name args);          \
 	}
+#define WRAP(type, failed, name, params, args)                                 \
+	WRAP_IF(fails(#name), type, failed, name, params, args)
 
 WRAP(void *, NULL, malloc, (size_t n), (n))
 WRAP(void *, NULL, calloc, (size_t n, size_t size), (n, size))
@@ -69,7 +91,7 @@ WRAP(void *, NULL, realloc, (void *p, size_t n), (p, n))
 WRAP(int, -1, setgroups, (size_t n, const gid_t *groups), (n, groups))
 WRAP(int, -1, setresgid, (gid_t r, gid_t e, gid_t s), (r, e, s))
 WRAP(int, -1, setresuid, (uid_t r, uid_t e, uid_t s), (r, e, s))
-WRAP(int, -1, prctl,
+WRAP_IF(fails_for("prctl", op), int, -1, prctl,
     (int op, unsigned long a, unsigned long b, unsigned long c,
 	unsigned long d),
     (op, a, b, c, d))
@@ -81,10 +103,10 @@ int
 __wrap_prctl(
     int op, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
 {
-	return (fails("prctl") ? -1 : __real_prctl(op, a, b, c, d));
+	return (fails_for("prctl", op) ? -1 : __real_prctl(op, a, b, c, d));
 }
 #endif
-WRAP(long, -1, syscall,
+WRAP_IF(fails_for("syscall", n), long, -1, syscall,
     (long n, long a, long b, long c, long d, long e, long f),
     (n, a, b, c, d, e, f))
 /* a failure with errno 0 is a write that is cut short */
@@ -99,3 +121,17 @@ WRAP(ssize_t, -1, sendto,
 WRAP(int, -1, socket, (int domain, int type, int protocol),
     (domain, type, protocol))
 WRAP(int, -1, getifaddrs, (struct ifaddrs * *all), (all))
+
+void
+need_loopback(void)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET,
+	    .sin_port = htons(9),
+	    .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	int failed = connect(fd, (void *)&to, sizeof(to));
+
+	close(fd);
+	if (failed)
+		skip();
+}

@@ -20,10 +20,16 @@
  * that the Makefile names in WRAPPED.
  */
 void wrap_fail(const char *function, int nth, int error);
+
+/* Let calls of prctl() or syscall() with this first argument fail. */
+void wrap_fail_value(const char *function, long value, int error);
 void wrap_reset(void);
 
 /* A cmocka teardown: nothing fails any more. */
 int wrap_teardown(void **state);
+
+/* Skip a test where the loopback interface is down, as in `unshare -n`. */
+void need_loopback(void);
 
 #define LENGTH(array) (sizeof(array) / sizeof(*(array)))
 

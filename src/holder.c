@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "holder.h"
+
+#include <stddef.h>
+
+#include "ifaddr.h"
+#include "loop.h"
+#include "sockdiag.h"
+
+enum {
+	BUDGET_US = 10000, /* in a second, for each class of users */
+	FREE_US = 200,     /* an exact lookup usually takes 11 */
+	PAYERS_MAX = 256   /* of a class in a second */
+};
+
+/* What the users of a class have spent in the current second. */
+struct account {
+	int64_t second;
+	int64_t spent; /* us */
+	size_t count;
+	struct payer {
+		uid_t uid;
+		int64_t spent;
+	} payers[PAYERS_MAX];
+};
+
+/* System accounts have a budget of their own, as they have a quota. */
+static struct account accounts[2];
+
+static struct payer *
+find_payer(struct account *a, uid_t uid)
+{
+	int64_t second = loop_now() / 1000;
+
+	if (a->second != second)
+		*a = (struct account){.second = second};
+	for (size_t i = 0; i < a->count; i++)
+		if (a->payers[i].uid == uid)
+			return (&a->payers[i]);
+	if (a->count == PAYERS_MAX)
+		return (NULL);
+	a->payers[a->count].uid = uid;
+	return (&a->payers[a->count++]);
+}
+
+/*
+ * Find the sockets of a port, including those that a dump has missed.  The
+ * kernel continues a dump by index, so sockets that are closed in the meantime
+ * make it skip others.
+ */
+static struct sockdiag_port
+find_all(uint32_t prot, uint32_t port, uid_t user)
+{
+	struct sockdiag_port all = sockdiag_port(prot, port, user);
+	struct in_addr addr;
+	int ifindex;
+	uid_t uid;
+
+	for (size_t i = 0; ifaddr_get(i, &addr, &ifindex); i++) {
+		if (all.of_user || all.state == PORT_UNKNOWN)
+			break;
+		switch (sockdiag_find(prot, addr, ifindex, port, &uid)) {
+		case PORT_FREE:
+			break;
+		case PORT_UNKNOWN:
+			all.state = PORT_UNKNOWN;
+			break;
+		case PORT_BOUND:
+			all.state = PORT_BOUND;
+			all.of_user = uid == user;
+		}
+	}
+	return (all);
+}
+
+/* Find the socket that receives what this host sends to 127.0.0.1. */
+static struct sockdiag_port
+find_one(uint32_t prot, uint32_t port, uid_t user)
+{
+	const struct in_addr loopback = {htonl(INADDR_LOOPBACK)};
+	struct sockdiag_port one = {0};
+	uid_t uid;
+
+	one.state = sockdiag_find(prot, loopback, 0, port, &uid);
+	one.of_user = one.state == PORT_BOUND && uid == user;
+	return (one);
+}
+
+/*
+ * Search at the expense of a user, who can spend half of what the others of his
+ * class have left.  Searches of up to FREE_US are free.  Return false if the
+ * budget is spent, or if sock_diag fails.
+ */
+static bool
+search(uid_t payer, uint32_t prot, uint32_t port, uid_t user,
+    struct sockdiag_port (*find)(uint32_t prot, uint32_t port, uid_t user),
+    struct sockdiag_port *result)
+{
+	struct account *a = &accounts[pmap_is_system(payer)];
+	struct payer *p;
+	int64_t begin, cost;
+
+	if (payer == UID_ROOT) {
+		*result = find(prot, port, user);
+		return (result->state != PORT_UNKNOWN);
+	}
+	p = find_payer(a, payer);
+	if (p == NULL || 2 * p->spent >= BUDGET_US - (a->spent - p->spent))
+		return (false);
+	begin = loop_clock();
+	*result = find(prot, port, user);
+	cost = loop_clock() - begin;
+	if (cost > FREE_US) {
+		p->spent += cost;
+		a->spent += cost;
+	}
+	return (result->state != PORT_UNKNOWN);
+}
+
+enum fact
+holder_in_use(uid_t payer, uint32_t prot, uint32_t port)
+{
+	struct sockdiag_port found;
+
+	if (search(payer, prot, port, UID_UNKNOWN, find_one, &found) &&
+	    found.state == PORT_BOUND)
+		return (FACT_YES);
+	if (!search(payer, prot, port, UID_UNKNOWN, find_all, &found))
+		return (FACT_UNKNOWN);
+	return (found.state == PORT_FREE ? FACT_NO : FACT_YES);
+}
+
+enum fact
+holder_is(uid_t payer, uint32_t prot, uint32_t port, uid_t user)
+{
+	struct sockdiag_port found;
+
+	if (user == UID_UNKNOWN)
+		return (FACT_NO);
+	if (search(payer, prot, port, user, find_one, &found) && found.of_user)
+		return (FACT_YES);
+	if (!search(payer, prot, port, user, find_all, &found))
+		return (FACT_UNKNOWN);
+	return (found.of_user ? FACT_YES : FACT_NO);
+}
+
+enum fact
+holder_is_other(uid_t payer, uint32_t prot, uint32_t port, uid_t user)
+{
+	struct sockdiag_port found;
+
+	if (search(payer, prot, port, user, find_one, &found) && found.of_user)
+		return (FACT_NO);
+	if (!search(payer, prot, port, user, find_all, &found))
+		return (FACT_UNKNOWN);
+	return (found.state == PORT_FREE || found.of_user ? FACT_NO : FACT_YES);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef LISTEN_H
+#define LISTEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <netinet/in.h>
+
+/*
+ * The sockets that portmap serves.  Opens those of the port; inherit.h takes
+ * sockets from the service manager, and local.h opens the local socket.
+ */
+
+enum listen_kind {
+	LISTEN_UDP,
+	LISTEN_TCP,
+	LISTEN_UNIX,
+	/*
+	 * Not a listener: a connection of root to the local socket, which the
+	 * service manager kept across our restart.
+	 */
+	LISTEN_KEPT
+};
+
+struct listen_socket {
+	int fd;
+	enum listen_kind kind;
+	bool
+	    accepts_fds; /* clients can pass descriptors: SCM_RIGHTS, unix(7) */
+	bool inherited;
+};
+
+enum {
+	LISTEN_ADDRS_MAX = 32,
+	/* TCP, UDP and the broadcast address of each address and of 127.0.0.1;
+	   inherited sockets; two local sockets */
+	LISTEN_SOCKETS_MAX = 3 * (LISTEN_ADDRS_MAX + 1) + LISTEN_ADDRS_MAX + 2,
+};
+
+struct listen_config {
+	in_port_t port; /* in host byte order */
+	bool anywhere;  /* all addresses; else 127.0.0.1 and these */
+	struct in_addr addrs[LISTEN_ADDRS_MAX];
+	size_t addrs_count;
+};
+
+struct listen_sockets {
+	struct listen_socket sockets[LISTEN_SOCKETS_MAX];
+	size_t count;
+};
+
+/* Add a socket; there is room for all that we can have. */
+void listen_add(struct listen_sockets *, const struct listen_socket *);
+
+/* Set the options of a UDP or TCP socket, inherited or not. */
+void listen_set_options(int fd, enum listen_kind);
+
+/*
+ * Open TCP and UDP sockets and add them, each kind only if `set` has none.  No
+ * other program can share our ports.  Exit if a port is in use.
+ */
+void listen_open(const struct listen_config *, struct listen_sockets *set);
+
+#endif

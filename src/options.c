@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "options.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <arpa/inet.h>
+
+#include "decimal.h"
+#include "log.h"
+#include "pmap.h"
+
+static void __attribute__((noreturn, format(printf, 1, 2)))
+usage(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("portmap: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputs("; `portmap -h` lists the options\n", stderr);
+	exit(2);
+}
+
+static void __attribute__((noreturn)) help(void)
+{
+	printf("usage: portmap [-dfklSvVh] [-a NET/LEN] [-c SCOPE] [-g GROUP] "
+	       "[-i ADDR] [-m FILE] [-p PORT] [-u USER]\n"
+	       "  -a NET/LEN  allow only this network (repeatable)\n"
+	       "  -c SCOPE    forward CALLITs of: none, host (default), "
+	       "link\n"
+	       "  -d          the same as -f -v\n"
+	       "  -f          stay in the foreground, log to stderr\n"
+	       "  -g GROUP    run as this group (default: the user's)\n"
+	       "  -i ADDR     listen on this address and 127.0.0.1 only "
+	       "(repeatable)\n"
+	       "  -k          keep stale entries\n"
+	       "  -l          listen on 127.0.0.1 and the local socket only\n"
+	       "  -m FILE     the journal, or none (default: " RUN_DIR
+	       "/map/journal)\n"
+	       "  -p PORT     listen on this port instead of 111\n"
+	       "  -S          no sandbox, for debugging\n"
+	       "  -u USER     run as this user (default: " RPCUSER ")\n"
+	       "  -v          log each call\n"
+	       "  -V          print the version\n"
+	       "  -h          print this help\n"
+	       "The manual is portmap(8).\n");
+	exit(0);
+}
+
+static in_port_t
+parse_port(const char *text)
+{
+	uint32_t port;
+
+	if (!decimal_parse_all(text, PORT_MAX, &port) || port == 0)
+		usage("-p %s: not a port from 1 to 65535", text);
+	return ((in_port_t)port);
+}
+
+static enum callit_scope
+parse_callit(const char *text)
+{
+	if (strcmp(text, "none") == 0)
+		return (CALLIT_NONE);
+	if (strcmp(text, "host") == 0)
+		return (CALLIT_HOST);
+	if (strcmp(text, "link") != 0)
+		usage("-c %s: not none, host or link", text);
+	return (CALLIT_LINK);
+}
+
+static void
+add_address(struct listen_config *config, const char *text)
+{
+	if (config->addrs_count == LISTEN_ADDRS_MAX)
+		usage("-i: more than %d addresses: omit -i to listen on all",
+		    LISTEN_ADDRS_MAX);
+	if (inet_pton(AF_INET, text, &config->addrs[config->addrs_count]) != 1)
+		usage("-i %s: not an IPv4 address", text);
+	if (config->addrs[config->addrs_count].s_addr == htonl(INADDR_ANY))
+		usage("-i %s: omit -i to listen on all addresses", text);
+	config->addrs_count++;
+}
+
+static void
+add_allowed(struct addrfilt *acl, const char *text)
+{
+	/* an example, unless the text shows what is meant */
+	struct addrfilt_net net = {
+	    {htonl(0xc0000200)}, {htonl(0xffffff00)}}; /* 192.0.2.0/24 */
+	const char *problem = addrfilt_parse(text, &net);
+
+	if (problem != NULL)
+		usage("-a %s: %s: write it as %s/%d", text, problem,
+		    inet_ntoa(net.addr), __builtin_popcount(net.mask.s_addr));
+	if (addrfilt_add(acl, &net) == -1)
+		log_fatal("out of memory");
+}
+
+static void
+check_options(struct options *o)
+{
+	if (o->loopback && o->listen.addrs_count > 0)
+		usage("-l and -i exclude each other");
+	o->listen.anywhere = !o->loopback && o->listen.addrs_count == 0;
+}
+
+void
+options_parse(int argc, char *argv[], struct options *o)
+{
+	int c;
+
+	*o = (struct options){
+	    .callit = CALLIT_HOST, .listen = {.port = PMAP_PORT}};
+	opterr = 0;
+	while ((c = getopt(argc, argv, ":a:c:dfg:hi:klm:p:Su:vV")) != -1) {
+		switch (c) {
+		case 'a':
+			add_allowed(&o->acl, optarg);
+			break;
+		case 'c':
+			o->callit = parse_callit(optarg);
+			break;
+		case 'd':
+			o->foreground = o->verbose = true;
+			break;
+		case 'f':
+			o->foreground = true;
+			break;
+		case 'g':
+			o->group = optarg;
+			break;
+		case 'h':
+			help();
+		case 'i':
+			add_address(&o->listen, optarg);
+			break;
+		case 'k':
+			o->keep = true;
+			break;
+		case 'l':
+			o->loopback = true;
+			break;
+		case 'm':
+			o->journal = optarg;
+			break;
+		case 'p':
+			o->listen.port = parse_port(optarg);
+			break;
+		case 'S':
+			o->no_sandbox = true;
+			break;
+		case 'u':
+			o->user = optarg;
+			break;
+		case 'v':
+			o->verbose = true;
+			break;
+		case 'V':
+			printf("portmap %s\n", VERSION);
+			exit(0);
+		case ':':
+			usage("option requires an argument -- %c", optopt);
+		default:
+			usage("unknown option -- %c", optopt);
+		}
+	}
+	if (optind < argc)
+		usage("unexpected argument: %s", argv[optind]);
+	check_options(o);
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "peer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "decimal.h"
+#include "log.h"
+
+enum {
+	LO_INDEX = 1, /* in every network namespace, since Linux 2.6.26 */
+};
+
+static int privileged_fd = -1;
+
+void
+peer_open(void)
+{
+	privileged_fd = open("/proc/sys/net/ipv4/ip_unprivileged_port_start",
+	    O_RDONLY | O_CLOEXEC);
+	if (privileged_fd == -1)
+		log_warning(
+		    "cannot read net.ipv4.ip_unprivileged_port_start: "
+		    "%s: no loopback caller counts as root; mount /proc",
+		    strerror(errno));
+}
+
+unsigned
+peer_privileged_ports(void)
+{
+	char text[16];
+	uint32_t port;
+	ssize_t n = -1;
+
+	if (privileged_fd != -1)
+		n = pread(privileged_fd, text, sizeof(text) - 1, 0);
+	if (n <= 0)
+		return (0);
+	text[n] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	return (decimal_parse_all(text, PORT_MAX, &port) ? port : 0);
+}
+
+bool
+peer_is_lo(int ifindex)
+{
+	return (ifindex == LO_INDEX);
+}
+
+enum origin
+peer_origin(struct in_addr to, int ifindex)
+{
+	return (to.s_addr == htonl(INADDR_LOOPBACK) && peer_is_lo(ifindex)
+		    ? ORIGIN_LOOPBACK
+		    : ORIGIN_NETWORK);
+}
+
+struct in_pktinfo *
+peer_pktinfo(struct msghdr *msg)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL;
+	     c = CMSG_NXTHDR(msg, c))
+		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO &&
+		    c->cmsg_len >= CMSG_LEN(sizeof(struct in_pktinfo)))
+			return ((struct in_pktinfo *)(void *)CMSG_DATA(c));
+	return (NULL);
+}
+
+/* Get the IP_PKTINFO of a TCP connection by IP_PKTOPTIONS. */
+static bool
+get_pktinfo(int fd, struct in_pktinfo *info)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[256];
+	} buf;
+	socklen_t len = sizeof(buf);
+	struct msghdr msg = {.msg_control = &buf};
+	const struct in_pktinfo *found;
+
+	if (getsockopt(fd, IPPROTO_IP, IP_PKTOPTIONS, &buf, &len) == -1)
+		return (false);
+	msg.msg_controllen = len;
+	if ((found = peer_pktinfo(&msg)) == NULL)
+		return (false);
+	*info = *found;
+	return (true);
+}
+
+bool
+peer_identify_tcp(int fd, struct peer *peer)
+{
+	const int yes = 1;
+	struct in_pktinfo info;
+
+	peer->origin = ORIGIN_NETWORK;
+	peer->uid = UID_UNKNOWN;
+	peer->prot = IPPROTO_TCP;
+	/* a connection older than this process has no IP_PKTINFO set yet */
+	if (!get_pktinfo(fd, &info) &&
+	    (setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &yes, sizeof(yes)) == -1 ||
+		!get_pktinfo(fd, &info)))
+		return (false);
+	peer->origin = peer_origin(info.ipi_addr, info.ipi_ifindex);
+	return (peer_is_lo(info.ipi_ifindex));
+}
+
+void
+peer_identify_local(int fd, struct peer *peer)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	peer->origin = ORIGIN_LOCAL;
+	peer->uid = UID_UNKNOWN;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0) {
+		peer->uid = cred.uid;
+		peer->pid = cred.pid;
+	}
+}

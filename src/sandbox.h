@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SANDBOX_H
+#define SANDBOX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * What a process may still ask of the kernel once it has started, should an
+ * attacker ever run code in it: seccomp(2) and landlock(7).  It cannot start
+ * programs, open TCP connections, or write outside of one directory.
+ */
+
+/*
+ * Restrict the daemon, after priv_drop(); `dir` is the only directory that it
+ * may write to, or NULL.  What the kernel does not have is left out.
+ */
+void sandbox_enter(const char *dir);
+
+/* Restrict the helper of closer.h, which forks. */
+void sandbox_enter_helper(void);
+
+/* Leave out all of it: call this before the others. */
+void sandbox_disable(void);
+
+/* Return which parts are active, as in `sandbox=`. */
+const char *sandbox_parts(void);
+
+/*
+ * Log the first system call that was denied.  `now` is not used; return
+ * INT64_MAX.
+ */
+int64_t sandbox_tick(int64_t now);
+
+#endif

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Requests to NETLINK_SOCK_DIAG, which the kernel answers synchronously. */
+#include "sockdiag.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+
+enum {
+	/* values of enum in the kernel's net/tcp_states.h */
+	STATE_LISTEN = 1 << 10,
+	STATE_BOUND_INACTIVE = 1 << 13,
+	STATES_ALL = -1,
+};
+
+/*
+ * A filter for one local port, in the bytecode of inet_diag: two comparisons,
+ * each followed by its operand; a jump beyond the end rejects.
+ */
+struct port_filter {
+	struct inet_diag_bc_op ge, ge_port, le, le_port;
+};
+
+struct dump_request {
+	struct nlmsghdr nlh;
+	struct inet_diag_req_v2 diag;
+	struct rtattr attr;
+	struct port_filter filter;
+};
+
+struct search {
+	uid_t uid;      /* whose sockets are of interest */
+	bool found;     /* any socket */
+	bool found_uid; /* one of uid */
+	uid_t holder;   /* the lowest uid of the sockets found */
+};
+
+enum progress {
+	MORE,
+	DONE,
+	FAILED
+};
+
+static int diag_fd = -1;
+static uint32_t sequence;
+static bool unfinished; /* a dump was not read to its end */
+
+int
+sockdiag_open(void)
+{
+	diag_fd =
+	    socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+	return (diag_fd == -1 ? -1 : 0);
+}
+
+static int
+send_request(const void *request, size_t len)
+{
+	static const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+
+	return (sendto(diag_fd, request, len, MSG_DONTWAIT,
+		    (const struct sockaddr *)&kernel,
+		    sizeof(kernel)) == (ssize_t)len
+		    ? 0
+		    : -1);
+}
+
+/* Request a dump of the sockets bound to one port. */
+static int
+request(int family, uint32_t prot, uint32_t port)
+{
+	struct dump_request r = {
+	    .nlh = {.nlmsg_len = sizeof(r),
+		.nlmsg_type = SOCK_DIAG_BY_FAMILY,
+		.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+		.nlmsg_seq = ++sequence},
+	    .diag = {.sdiag_family = (uint8_t)family,
+		.sdiag_protocol = (uint8_t)prot,
+		.idiag_states = prot == IPPROTO_TCP
+				    ? STATE_LISTEN | STATE_BOUND_INACTIVE
+				    : (uint32_t)STATES_ALL},
+	    .attr = {.rta_type = INET_DIAG_REQ_BYTECODE,
+		.rta_len = RTA_LENGTH(sizeof(r.filter))},
+	    .filter = {.ge = {INET_DIAG_BC_S_GE, 8, 20},
+		.ge_port = {0, 0, (uint16_t)port},
+		.le = {INET_DIAG_BC_S_LE, 8, 12},
+		.le_port = {0, 0, (uint16_t)port}},
+	};
+
+	return (send_request(&r, sizeof(r)));
+}
+
+/* Return true if IPv4 callers reach this socket. */
+static bool
+serves_ipv4(const struct nlmsghdr *nlh, const struct inet_diag_msg *msg)
+{
+	static const uint32_t any[4];
+	int left = (int)NLMSG_PAYLOAD(nlh, sizeof(*msg));
+
+	if (msg->idiag_family == AF_INET)
+		return (true);
+	if (memcmp(msg->id.idiag_src, any, sizeof(any)) != 0 &&
+	    !IN6_IS_ADDR_V4MAPPED(
+		(const struct in6_addr *)(const void *)msg->id.idiag_src))
+		return (false);
+	for (const struct rtattr *a = (const void *)(msg + 1); RTA_OK(a, left);
+	     a = RTA_NEXT(a, left))
+		if (a->rta_type == INET_DIAG_SKV6ONLY)
+			return (*(const uint8_t *)RTA_DATA(a) == 0);
+	return (true);
+}
+
+static enum progress
+inspect(const struct nlmsghdr *nlh, struct search *s)
+{
+	const struct inet_diag_msg *msg = NLMSG_DATA(nlh);
+
+	if (nlh->nlmsg_seq != sequence)
+		return (MORE); /* of an earlier request */
+	if (nlh->nlmsg_type == NLMSG_DONE)
+		return (DONE);
+	if (nlh->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+	    (nlh->nlmsg_flags & NLM_F_DUMP_INTR) ||
+	    nlh->nlmsg_len < NLMSG_LENGTH(sizeof(*msg)))
+		return (FAILED);
+	if (serves_ipv4(nlh, msg)) {
+		s->found = true;
+		if (msg->idiag_uid == s->uid)
+			s->found_uid = true;
+		if (msg->idiag_uid < s->holder)
+			s->holder = msg->idiag_uid;
+	}
+	return (MORE);
+}
+
+/* Read one dump to its end.  Return 0, or -1 if it is not complete. */
+static int
+read_dump(struct search *s)
+{
+	static union {
+		struct nlmsghdr align;
+		char bytes[32768];
+	} buf;
+	enum progress progress = MORE;
+
+	while (progress == MORE) {
+		ssize_t n =
+		    recv(diag_fd, &buf, sizeof(buf), MSG_DONTWAIT | MSG_TRUNC);
+		size_t left = (size_t)n;
+
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n <= 0 || left > sizeof(buf))
+			return (-1);
+		for (const struct nlmsghdr *nlh = (const void *)buf.bytes;
+		     progress == MORE && NLMSG_OK(nlh, left);
+		     nlh = NLMSG_NEXT(nlh, left))
+			progress = inspect(nlh, s);
+	}
+	return (progress == DONE ? 0 : -1);
+}
+
+/* The kernel begins no dump before the previous one is read. */
+static void
+discard(void)
+{
+	char byte;
+
+	while (recv(diag_fd, &byte, 1, MSG_DONTWAIT) > 0)
+		;
+	unfinished = false;
+}
+
+static enum port_state
+search(uint32_t prot, uint32_t port, struct search *s)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+
+	if (diag_fd == -1)
+		return (PORT_UNKNOWN);
+	if (unfinished)
+		discard();
+	for (size_t i = 0; i < 2; i++) {
+		if (request(families[i], prot, port) == -1 ||
+		    read_dump(s) == -1) {
+			unfinished = true;
+			return (PORT_UNKNOWN);
+		}
+	}
+	return (s->found ? PORT_BOUND : PORT_FREE);
+}
+
+struct sockdiag_port
+sockdiag_port(uint32_t prot, uint32_t port, uid_t user)
+{
+	struct search s = {.uid = user, .holder = UID_UNKNOWN};
+	enum port_state state = search(prot, port, &s);
+
+	return ((struct sockdiag_port){state, s.found_uid, s.holder});
+}
+
+/*
+ * Look up one socket by both of its ends, in network byte order.  Return its
+ * message, or NULL; *state is PORT_FREE if there is none.
+ */
+static const struct inet_diag_msg *
+lookup(uint32_t prot, const struct sockaddr_in *local,
+    const struct sockaddr_in *remote, int ifindex, enum port_state *state)
+{
+	/* for UDP the kernel takes them the other way round: udp_dump_one() */
+	const struct sockaddr_in *src = prot == IPPROTO_UDP ? remote : local;
+	const struct sockaddr_in *dst = prot == IPPROTO_UDP ? local : remote;
+	static union {
+		struct nlmsghdr nlh;
+		char bytes[4096];
+	} buf;
+	struct {
+		struct nlmsghdr nlh;
+		struct inet_diag_req_v2 diag;
+	} r = {
+	    .nlh = {.nlmsg_len = sizeof(r),
+		.nlmsg_type = SOCK_DIAG_BY_FAMILY,
+		.nlmsg_flags = NLM_F_REQUEST},
+	    .diag = {.sdiag_family = AF_INET,
+		.sdiag_protocol = (uint8_t)prot,
+		.idiag_states = (uint32_t)STATES_ALL,
+		.id = {.idiag_sport = src->sin_port,
+		    .idiag_dport = dst->sin_port,
+		    .idiag_src = {src->sin_addr.s_addr},
+		    .idiag_dst = {dst->sin_addr.s_addr},
+		    .idiag_if = (uint32_t)ifindex,
+		    .idiag_cookie = {INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE}}},
+	};
+	ssize_t n;
+
+	*state = PORT_UNKNOWN;
+	if (diag_fd == -1)
+		return (NULL);
+	if (unfinished)
+		discard();
+	r.nlh.nlmsg_seq = ++sequence;
+	if (send_request(&r, sizeof(r)) == -1)
+		return (NULL);
+	do {
+		n = recv(diag_fd, &buf, sizeof(buf), MSG_DONTWAIT);
+		if (n < (ssize_t)sizeof(buf.nlh) &&
+		    !(n == -1 && errno == EINTR))
+			return (NULL);
+	} while (n == -1 || buf.nlh.nlmsg_seq != sequence);
+	if (buf.nlh.nlmsg_type == NLMSG_ERROR &&
+	    ((const struct nlmsgerr *)NLMSG_DATA(&buf.nlh))->error == -ENOENT)
+		*state = PORT_FREE;
+	if (buf.nlh.nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+	    (size_t)n < NLMSG_LENGTH(sizeof(struct inet_diag_msg)))
+		return (NULL);
+	*state = PORT_BOUND;
+	return (NLMSG_DATA(&buf.nlh));
+}
+
+enum port_state
+sockdiag_find(
+    uint32_t prot, struct in_addr addr, int ifindex, uint32_t port, uid_t *uid)
+{
+	const struct sockaddr_in local = {
+	    .sin_port = htons((in_port_t)port), .sin_addr = addr};
+	static const struct sockaddr_in remote;
+	const struct inet_diag_msg *msg;
+	enum port_state state;
+
+	*uid = UID_UNKNOWN;
+	if ((msg = lookup(prot, &local, &remote, ifindex, &state)) != NULL)
+		*uid = msg->idiag_uid;
+	return (state);
+}
+
+bool
+sockdiag_caller(
+    uint32_t prot, const struct sockaddr_in *from, in_port_t port, uid_t *uid)
+{
+	const struct sockaddr_in remote = {
+	    .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	enum port_state state;
+	const struct inet_diag_msg *msg =
+	    lookup(prot, from, &remote, 0, &state);
+
+	/* a socket without inode is closed, and its uid is not known */
+	if (msg == NULL || msg->idiag_inode == 0)
+		return (false);
+	*uid = msg->idiag_uid;
+	return (true);
+}

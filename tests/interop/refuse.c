@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A library for LD_PRELOAD: calls fail as REFUSE says, `passrights` as on
+ * kernels before 6.16, or `bind=N` for addresses of N bytes.  A seccomp filter
+ * cannot do this on i386, whose arguments are in memory.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum {
+	PASSRIGHTS = 83
+};
+
+static const char *
+refused(void)
+{
+	const char *what = getenv("REFUSE");
+
+	return (what == NULL ? "" : what);
+}
+
+int
+setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+	if (level == SOL_SOCKET && name == PASSRIGHTS &&
+	    strcmp(refused(), "passrights") == 0) {
+		errno = ENOPROTOOPT;
+		return (-1);
+	}
+	return ((int)syscall(SYS_setsockopt, fd, level, name, value, len));
+}
+
+/* its name in a program with times of 64 bits on i386 */
+int __setsockopt64(int fd, int level, int name, const void *value,
+    socklen_t len) __attribute__((alias("setsockopt")));
+
+int
+bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	const char *what = refused();
+
+	if (strncmp(what, "bind=", 5) == 0 &&
+	    len == (socklen_t)atoi(what + 5)) {
+		errno = ENOMEM;
+		return (-1);
+	}
+	return ((int)syscall(SYS_bind, fd, addr, len));
+}

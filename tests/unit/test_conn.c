@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "wrap.h"
+
+#include <arpa/inet.h>
+
+#include "conn.h"
+
+static struct conn members[512];
+
+static struct peer
+by_addr(enum origin origin, uint32_t addr)
+{
+	struct peer peer = {.origin = origin, .uid = UID_UNKNOWN};
+
+	peer.from.sin_addr.s_addr = htonl(addr);
+	return (peer);
+}
+
+static struct peer
+by_uid(uid_t uid)
+{
+	return ((struct peer){.origin = ORIGIN_LOCAL, .uid = uid});
+}
+
+static void
+remove_member(size_t i)
+{
+	conn_remove(&members[i]);
+	members[i].entry.tqe_prev = NULL;
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	conn_limits(1024);
+	return (0);
+}
+
+/* Each test removes what is left of its connections. */
+static int
+teardown(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < LENGTH(members); i++)
+		if (members[i].entry.tqe_prev != NULL)
+			remove_member(i);
+	return (conn_count() == 0 ? 0 : -1);
+}
+
+static void
+test_limits(void **state)
+{
+	static const struct {
+		int descriptors;
+		size_t limit[ORIGINS];
+	} cases[] = {
+	    {1024, {192, 64, 192}},
+	    {512, {92, 30, 92}},
+	    {64, {6, 2, 6}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(cases); i++) {
+		conn_limits(cases[i].descriptors);
+		for (enum origin origin = 0; origin < ORIGINS; origin++) {
+			struct peer peer = {.origin = origin, .uid = 5};
+			size_t n = 0;
+
+			while (!conn_is_full(origin))
+				conn_add(&members[n++], &peer, 0);
+			assert_int_equal(n, cases[i].limit[origin]);
+			assert_int_equal(conn_count(), n);
+			while (n > 0)
+				remove_member(--n);
+		}
+	}
+}
+
+static void
+test_victim_is_the_idlest_of_the_busiest(void **state)
+{
+	size_t n = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < 10; i++) /* ten sources, long ago */
+		conn_add(&members[n++],
+		    &(struct peer){.origin = ORIGIN_NETWORK,
+			.from.sin_addr.s_addr = htonl(100 + i)},
+		    (int64_t)i);
+	for (uint32_t i = 0; i < 5; i++) /* and one who holds five */
+		conn_add(&members[n++],
+		    &(struct peer){.origin = ORIGIN_NETWORK,
+			.from.sin_addr.s_addr = htonl(7)},
+		    1000 + i);
+	assert_ptr_equal(conn_victim(ORIGIN_NETWORK), &members[10]);
+	conn_touch(&members[10], 2000);
+	assert_ptr_equal(conn_victim(ORIGIN_NETWORK), &members[11]);
+	/* blocked connections count, too */
+	conn_block(&members[11], true, 2001);
+	conn_block(&members[12], true, 2002);
+	assert_ptr_equal(conn_victim(ORIGIN_NETWORK), &members[13]);
+	remove_member(13);
+	remove_member(14);
+	assert_ptr_equal(conn_victim(ORIGIN_NETWORK), &members[10]);
+	/* all alike: the idlest */
+	for (size_t i = 10; i < 12; i++)
+		remove_member(i);
+	assert_ptr_equal(conn_victim(ORIGIN_NETWORK), &members[0]);
+	/* other origins are not concerned */
+	assert_null(conn_victim(ORIGIN_LOOPBACK));
+	assert_null(conn_victim(ORIGIN_LOCAL));
+}
+
+static void
+test_roots_local_connections_are_exempt(void **state)
+{
+	struct peer root = by_uid(0), user = by_uid(1000);
+
+	(void)state;
+	for (size_t i = 0; i < 5; i++)
+		conn_add(&members[i], &root, 0);
+	assert_null(conn_victim(ORIGIN_LOCAL));
+	conn_add(&members[5], &user, 10);
+	assert_ptr_equal(conn_victim(ORIGIN_LOCAL), &members[5]);
+	conn_block(&members[0], true, 1);
+	assert_null(conn_slowest());
+	conn_block(&members[5], true, 2);
+	assert_ptr_equal(conn_slowest(), &members[5]);
+}
+
+static void
+test_overdue(void **state)
+{
+	struct peer network = by_addr(ORIGIN_NETWORK, 1);
+	struct peer loopback = by_addr(ORIGIN_LOOPBACK, 1);
+	struct peer user = by_uid(1000);
+	int64_t next;
+
+	(void)state;
+	assert_null(conn_expired(INT64_MAX, &next));
+	assert_int_equal(next, INT64_MAX);
+	conn_add(&members[0], &user, 0);
+	assert_null(conn_expired(INT64_MAX - CONN_IDLE_MS, &next));
+	assert_int_equal(next, INT64_MAX);
+	conn_add(&members[1], &network, 100);
+	conn_add(&members[2], &loopback, 50);
+	assert_null(conn_expired(50, &next));
+	assert_int_equal(next, 50 + CONN_IDLE_MS);
+	conn_touch(&members[2], 200);
+	assert_null(conn_expired(50 + CONN_IDLE_MS, &next));
+	assert_int_equal(next, 100 + CONN_IDLE_MS);
+	assert_ptr_equal(conn_expired(100 + CONN_IDLE_MS, &next), &members[1]);
+	remove_member(1);
+	/* on the local socket: one that does not read its replies */
+	conn_block(&members[0], true, 60);
+	assert_ptr_equal(conn_expired(60 + CONN_IDLE_MS, &next), &members[0]);
+	conn_block(&members[0], false, 70);
+	assert_null(conn_expired(100 + CONN_IDLE_MS, &next));
+}
+
+/* A user with many uids does not displace system accounts, nor the reverse. */
+static void
+test_victims_are_of_the_class_with_more(void **state)
+{
+	struct peer system = by_uid(102), other = by_uid(103);
+
+	(void)state;
+	conn_add(&members[0], &system, 0);
+	for (uid_t i = 1; i < 192; i++) {
+		struct peer user = by_uid(100000 + i);
+
+		conn_add(&members[i], &user, i);
+	}
+	assert_ptr_equal(conn_victim(ORIGIN_LOCAL), &members[1]);
+	for (size_t i = 2; i < 192; i++)
+		remove_member(i);
+	conn_add(&members[2], &other, 300);
+	assert_ptr_equal(conn_victim(ORIGIN_LOCAL), &members[0]);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	    T(test_limits),
+	    T(test_victim_is_the_idlest_of_the_busiest),
+	    T(test_roots_local_connections_are_exempt),
+	    T(test_victims_are_of_the_class_with_more),
+	    T(test_overdue),
+	};
+
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The registry without RPC, journal and sock_diag: no port is known as free. */
+#include "wrap.h"
+
+#include <arpa/inet.h>
+
+#include "journal.h"
+#include "log.h"
+#include "logsink.h"
+#include "registry.h"
+
+enum {
+	PROG = 300100
+};
+
+static struct table *table;
+
+static struct peer
+caller(enum origin origin, uid_t uid)
+{
+	return ((struct peer){.origin = origin, .uid = uid});
+}
+
+static enum verdict
+set(const struct peer *peer, uint32_t prog, uint32_t port)
+{
+	struct mapping m = {.prog = prog,
+	    .vers = 1,
+	    .prot = IPPROTO_UDP,
+	    .port = port,
+	    .owner = UID_ROOT}; /* the registry must overwrite it */
+
+	return (registry_set(peer, &m));
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	logsink_detach();
+	journal_prepare(NULL, false, 0, 0);
+	if ((table = table_new(1)) == NULL)
+		return (-1);
+	return (registry_open(table, PMAP_PORT, false));
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	wrap_reset();
+	table_free(table);
+	return (0);
+}
+
+static void
+test_the_network_changes_nothing(void **state)
+{
+	const struct peer network = caller(ORIGIN_NETWORK, UID_UNKNOWN);
+	const struct peer root = caller(ORIGIN_LOCAL, UID_ROOT);
+	uint64_t refused = counters.refused[VERDICT_DENY_ORIGIN];
+
+	(void)state;
+	assert_int_equal(set(&network, PROG, 5000), VERDICT_DENY_ORIGIN);
+	assert_int_equal(table_count(table), TABLE_SELF);
+	assert_int_equal(set(&root, PROG, 5000), VERDICT_OK);
+	assert_int_equal(
+	    registry_unset(&network, PROG, 1, 0), VERDICT_DENY_ORIGIN);
+	assert_int_equal(
+	    registry_unset(&network, PROG + 1, 1, 0), VERDICT_DENY_ORIGIN);
+	assert_int_equal(table_count(table), TABLE_SELF + 1);
+	assert_int_equal(counters.refused[VERDICT_DENY_ORIGIN], refused + 3);
+}
+
+static void
+test_owners(void **state)
+{
+	const struct peer root = caller(ORIGIN_LOCAL, UID_ROOT);
+	const struct peer user = caller(ORIGIN_LOCAL, 1000);
+	const struct peer other = caller(ORIGIN_LOCAL, 1001);
+
+	(void)state;
+	assert_int_equal(set(&user, PROG, 5000), VERDICT_OK);
+	assert_int_equal(
+	    table_lookup(table, PROG, 1, IPPROTO_UDP)->owner, 1000);
+	assert_int_equal(set(&user, PROG, 5000), VERDICT_UNCHANGED);
+	assert_int_equal(set(&user, PROG, 5001), VERDICT_DENY_BUSY);
+	assert_int_equal(
+	    registry_unset(&other, PROG, 1, 0), VERDICT_DENY_OWNER);
+	assert_int_equal(set(&root, PROG, 5002), VERDICT_OK);
+	assert_int_equal(registry_unset(&user, PROG, 1, 0), VERDICT_DENY_OWNER);
+	assert_int_equal(registry_unset(&root, PROG, 1, 0), VERDICT_OK);
+	assert_int_equal(registry_unset(&other, PROG, 1, 0), VERDICT_OK);
+	assert_int_equal(
+	    registry_unset(&root, PMAP_PROG, 2, 0), VERDICT_DENY_SELF);
+}
+
+static void
+test_out_of_memory(void **state)
+{
+	const struct peer root = caller(ORIGIN_LOCAL, UID_ROOT);
+
+	(void)state;
+	wrap_fail("malloc", 1, ENOMEM);
+	assert_int_equal(set(&root, PROG, 5000), VERDICT_DENY_MEMORY);
+	wrap_reset();
+	assert_int_equal(table_count(table), TABLE_SELF);
+	assert_int_equal(set(&root, PROG, 5000), VERDICT_OK);
+}
+
+/* Without sock_diag no port is known to be free, so no entry is stale. */
+static void
+test_sweep_keeps_what_is_unknown(void **state)
+{
+	const struct peer root = caller(ORIGIN_LOCAL, UID_ROOT);
+
+	(void)state;
+	assert_int_equal(set(&root, PROG, 5000), VERDICT_OK);
+	registry_sweep();
+	assert_non_null(table_lookup(table, PROG, 1, IPPROTO_UDP));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	    T(test_the_network_changes_nothing),
+	    T(test_owners),
+	    T(test_out_of_memory),
+	    T(test_sweep_keeps_what_is_unknown),
+	};
+
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}

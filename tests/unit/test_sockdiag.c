@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Against the kernel's own tables, with sockets of this process. */
+#include "wrap.h"
+
+#include <net/if.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include "sockdiag.h"
+
+static int
+bound(int family, int type, int v6only, uint32_t *port)
+{
+	struct sockaddr_in6 six = {.sin6_family = AF_INET6};
+	struct sockaddr_in four = {.sin_family = AF_INET};
+	struct sockaddr *addr = family == AF_INET ? (struct sockaddr *)&four
+						  : (struct sockaddr *)&six;
+	socklen_t len = family == AF_INET ? sizeof(four) : sizeof(six);
+	int fd = socket(family, type, 0);
+
+	assert_true(fd >= 0);
+	if (family == AF_INET6)
+		assert_int_equal(setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY,
+				     &v6only, sizeof(v6only)),
+		    0);
+	assert_int_equal(bind(fd, addr, len), 0);
+	assert_int_equal(getsockname(fd, addr, &len), 0);
+	*port = ntohs(family == AF_INET ? four.sin_port : six.sin6_port);
+	if (type == SOCK_STREAM)
+		assert_int_equal(listen(fd, 1), 0);
+	return (fd);
+}
+
+static enum port_state
+find(uint32_t prot, uint32_t port, uid_t *uid)
+{
+	return (sockdiag_find(
+	    prot, (struct in_addr){htonl(INADDR_LOOPBACK)}, 0, port, uid));
+}
+
+static void
+check(int family, int type, uint32_t prot, int v6only, enum port_state expected)
+{
+	struct sockdiag_port all;
+	uint32_t port;
+	uid_t uid;
+	int fd = bound(family, type, v6only, &port);
+
+	all = sockdiag_port(prot, port, geteuid());
+	assert_int_equal(all.state, expected);
+	assert_int_equal(all.of_user, expected == PORT_BOUND);
+	assert_int_equal(
+	    all.lowest, expected == PORT_BOUND ? geteuid() : UID_UNKNOWN);
+	all = sockdiag_port(prot, port, geteuid() + 1);
+	assert_false(all.of_user);
+	assert_int_equal(find(prot, port, &uid), expected);
+	assert_int_equal(uid, expected == PORT_BOUND ? geteuid() : UID_UNKNOWN);
+	close(fd);
+	assert_int_equal(sockdiag_port(prot, port, 0).state, PORT_FREE);
+	assert_int_equal(find(prot, port, &uid), PORT_FREE);
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	return (sockdiag_open());
+}
+
+static void
+test_who_is_bound(void **state)
+{
+	(void)state;
+	check(AF_INET, SOCK_DGRAM, IPPROTO_UDP, 0, PORT_BOUND);
+	check(AF_INET, SOCK_STREAM, IPPROTO_TCP, 0, PORT_BOUND);
+	check(AF_INET6, SOCK_DGRAM, IPPROTO_UDP, 0, PORT_BOUND);
+	check(AF_INET6, SOCK_STREAM, IPPROTO_TCP, 0, PORT_BOUND);
+	check(AF_INET6, SOCK_DGRAM, IPPROTO_UDP, 1, PORT_FREE);
+	check(AF_INET6, SOCK_STREAM, IPPROTO_TCP, 1, PORT_FREE);
+}
+
+static void
+test_only_that_port(void **state)
+{
+	uint32_t port;
+	int fd = bound(AF_INET, SOCK_DGRAM, 0, &port);
+
+	(void)state;
+	assert_int_equal(sockdiag_port(IPPROTO_TCP, port, 0).state, PORT_FREE);
+	close(fd);
+}
+
+/* The calling socket, connected or not, over both protocols. */
+static void
+test_caller(void **state)
+{
+	const struct sockaddr_in loopback = {
+	    .sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+
+	(void)state;
+	need_loopback();
+	for (int connected = 0; connected < 3; connected++) {
+		bool tcp = connected == 2;
+		int type = tcp ? SOCK_STREAM : SOCK_DGRAM;
+		uint32_t prot = tcp ? IPPROTO_TCP : IPPROTO_UDP, port;
+		int server = bound(AF_INET, type, 0, &port);
+		int fd = socket(AF_INET, type, 0);
+		struct sockaddr_in from = loopback, to = loopback;
+		socklen_t len = sizeof(from);
+		uid_t uid = UID_UNKNOWN;
+
+		to.sin_port = htons((in_port_t)port);
+		if (!tcp)
+			assert_int_equal(bind(fd, (void *)&from, len), 0);
+		if (connected > 0)
+			assert_int_equal(
+			    connect(fd, (void *)&to, sizeof(to)), 0);
+		assert_int_equal(getsockname(fd, (void *)&from, &len), 0);
+		assert_true(
+		    sockdiag_caller(prot, &from, (in_port_t)port, &uid));
+		assert_int_equal(uid, geteuid());
+		close(fd);
+		assert_false(
+		    sockdiag_caller(prot, &from, (in_port_t)port, &uid));
+		close(server);
+	}
+}
+
+static void
+test_when_it_cannot_be_known(void **state)
+{
+	static const char *const functions[] = {"sendto", "recv"};
+	uint32_t port;
+	int fd = bound(AF_INET, SOCK_DGRAM, 0, &port);
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(functions); i++) {
+		for (int nth = 1; nth <= 2; nth++) {
+			wrap_fail(functions[i], nth, ENOBUFS);
+			assert_int_equal(
+			    sockdiag_port(IPPROTO_UDP, port, 0).state,
+			    PORT_UNKNOWN);
+			wrap_reset();
+			/* a broken reply does not spoil the next one */
+			assert_int_equal(
+			    sockdiag_port(IPPROTO_UDP, port, 0).state,
+			    PORT_BOUND);
+			assert_int_equal(
+			    sockdiag_port(IPPROTO_TCP, port, 0).state,
+			    PORT_FREE);
+		}
+	}
+	close(fd);
+	wrap_fail("socket", 1, EPROTONOSUPPORT);
+	assert_int_equal(sockdiag_open(), -1);
+	wrap_reset();
+	assert_int_equal(
+	    sockdiag_port(IPPROTO_UDP, port, 0).state, PORT_UNKNOWN);
+}
+
+static void
+test_bound_to_an_interface(void **state)
+{
+	const struct in_addr loopback = {htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), lo = (int)if_nametoindex("lo");
+	struct sockaddr_in addr = {.sin_family = AF_INET};
+	socklen_t len = sizeof(addr);
+	uint32_t port;
+	uid_t uid;
+
+	(void)state;
+	assert_int_equal(
+	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 2), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, len), 0);
+	getsockname(fd, (struct sockaddr *)&addr, &len);
+	port = ntohs(addr.sin_port);
+	assert_int_equal(
+	    sockdiag_find(IPPROTO_UDP, loopback, 0, port, &uid), PORT_FREE);
+	assert_int_equal(
+	    sockdiag_find(IPPROTO_UDP, loopback, lo, port, &uid), PORT_BOUND);
+	assert_int_equal(uid, geteuid());
+	close(fd);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, wrap_teardown)
+	    T(test_who_is_bound),
+	    T(test_only_that_port),
+	    T(test_bound_to_an_interface),
+	    T(test_caller),
+	    T(test_when_it_cannot_be_known),
+	};
+
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}
