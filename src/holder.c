@@ -9,7 +9,7 @@
 
 enum {
 	BUDGET_US = 10000, /* in a second, for each class of users */
-	FREE_US = 200,     /* an exact lookup usually takes 11 */
+	FREE_US = 50,      /* an exact lookup usually takes 11 */
 	PAYERS_MAX = 256   /* of a class in a second */
 };
 

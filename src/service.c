@@ -13,6 +13,7 @@
 #include "callit.h"
 #include "ifaddr.h"
 #include "log.h"
+#include "loop.h"
 #include "peer.h"
 #include "registry.h"
 #include "transport.h"
@@ -185,13 +186,14 @@ static const struct procedure {
 	void (*run)(SVCXPRT *, const struct call *);
 	bool changes;   /* the table */
 	bool broadcast; /* a broadcast call is served */
+	bool costly;    /* a late datagram is not served */
 } procedures[PMAP_PROCS] = {
-    [PMAPPROC_NULL] = {proc_null, false, false},
-    [PMAPPROC_SET] = {proc_set, true, false},
-    [PMAPPROC_UNSET] = {proc_unset, true, false},
-    [PMAPPROC_GETPORT] = {proc_getport, false, true},
-    [PMAPPROC_DUMP] = {proc_dump, false, false},
-    [PMAPPROC_CALLIT] = {proc_callit, false, true},
+    [PMAPPROC_NULL] = {proc_null, false, false, false},
+    [PMAPPROC_SET] = {proc_set, true, false, true},
+    [PMAPPROC_UNSET] = {proc_unset, true, false, true},
+    [PMAPPROC_GETPORT] = {proc_getport, false, true, false},
+    [PMAPPROC_DUMP] = {proc_dump, false, false, false},
+    [PMAPPROC_CALLIT] = {proc_callit, false, true, true},
 };
 
 static void
@@ -217,6 +219,11 @@ dispatch(struct svc_req *request, SVCXPRT *xprt)
 		svcerr_weakauth(xprt);
 		registry_refuse(
 		    &call->peer, verdict, (uint32_t)request->rq_proc, &none);
+		return;
+	}
+	/* its client asks again; others of the ring wait for it */
+	if (call->datagram && procedure->costly && loop_over_budget()) {
+		counters.late++;
 		return;
 	}
 	procedure->run(xprt, call);

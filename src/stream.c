@@ -23,9 +23,7 @@
 enum {
 	INPUT = 16384,                /* bytes read at once */
 	OUTBUF_MAX = 4 * 1024 * 1024, /* unsent bytes of all connections */
-	MARK = 4, /* bytes of a record mark, RFC 5531 sec. 11 */
-	/* the clock costs a tenth of a pipelined GETPORT */
-	CALLS_PER_CHECK = 4,
+	MARK = 4 /* bytes of a record mark, RFC 5531 sec. 11 */
 };
 
 struct stream {
@@ -303,11 +301,12 @@ static void
 on_readable(void *arg)
 {
 	struct stream *s = arg;
+	bool more;
 
 	fill_input(s);
-	for (unsigned n = 1; serve_record(s) && out_used < TRANSPORT_BATCH; n++)
-		if (n % CALLS_PER_CHECK == 0 && loop_over_slice())
-			break;
+	do {
+		more = serve_record(s);
+	} while (more && out_used < TRANSPORT_BATCH && !loop_over_slice());
 	send_replies(s);
 	save_input(s);
 	record_done(&s->record);

@@ -9,72 +9,17 @@ import signal
 import socket
 import struct
 import subprocess
-import threading
 import time
 
 import pytest
 
 import rpc
+from caller import calling
 from lab import NOBODY, SANITIZED, WITHOUT_PASSRIGHTS, reach_loopback, until
 from rpc import TCP, UDP
 
 PROG = 300550
-WORST = 0.1  # seconds
 GETPORT = rpc.call(rpc.GETPORT, rpc.mapping(rpc.PMAP, 2, UDP, 0))
-
-
-class Caller(threading.Thread):
-    """A caller that asks again and again, without retries, and counts what it
-    loses and how long it waits.
-
-    The attackers of a test share the CPUs with the daemon and with the caller;
-    attackers on a real network do not.  Hence the time that either was ready to
-    run and did not get a CPU does not count."""
-
-    def __init__(self, daemon, client, call, pause=0.005):
-        super().__init__()
-        self.daemon_pid = daemon.pid
-        self.client, self.call, self.pause = client, call, pause
-        self.waits, self.lost, self.over = [], 0, threading.Event()
-
-    def delayed(self):
-        """Seconds for which the scheduler delayed the two: schedstats."""
-        return sum(int(pathlib.Path(f"/proc/{task}/schedstat").read_text()
-                       .split()[1]) / 1e9
-                   for task in (self.daemon_pid, "thread-self"))
-
-    def run(self):
-        while not self.over.is_set():
-            delayed, began = self.delayed(), time.monotonic()
-            try:
-                self.call(self.client)
-                self.waits.append(time.monotonic() - began -
-                                  (self.delayed() - delayed))
-            except TimeoutError:
-                self.lost += 1
-            time.sleep(self.pause)
-
-
-@contextlib.contextmanager
-def calling(daemon, client, call=lambda c: c.getport(rpc.PMAP, 2, UDP),
-            loss=0.01):
-    """The caller of a whole block, judged at its end."""
-    client.sock.settimeout(0.5)
-    caller = Caller(daemon, client, call)
-    caller.start()
-    try:
-        yield caller
-    finally:
-        caller.over.set()
-        caller.join()
-        client.sock.close()
-    calls = len(caller.waits) + caller.lost
-    assert calls >= (5 if SANITIZED else 20)
-    if SANITIZED:
-        return
-    assert caller.lost <= loss * calls, f"{caller.lost} of {calls} lost"
-    worst = sorted(caller.waits)[-5:]
-    assert worst[-1] < WORST, worst
 
 
 @contextlib.contextmanager
@@ -264,6 +209,25 @@ def test_dumps_of_one_user(target):
             running(a, PIPELINE, "/run/rpcbind.sock", "100", calls.hex(),
                     uid=NOBODY):
         time.sleep(3)
+
+
+def test_late_changes_are_dropped(target):
+    """Of calls that arrive together, changes beyond the budget get no reply."""
+    a, _, daemon = target
+    n = 31  # and one more in a ring
+    daemon.expect("refused ")
+    with running(a, SOCKETS, "15000", stdin=subprocess.PIPE), \
+            a.udp(uid=NOBODY) as c, a.udp() as other:
+        daemon.send(signal.SIGSTOP)
+        for i in range(n):
+            c.send(rpc.call(rpc.SET, rpc.mapping(PROG, 1, UDP, 5000 + i)))
+        other.send(GETPORT)
+        daemon.send(signal.SIGCONT)
+        assert rpc.unwords(other.receive()[-4:]) == (111,)
+        late = daemon.counters()["late"]
+        assert 0 < late < n
+        for _ in range(n - late):
+            assert rpc.unwords(c.receive()[-4:]) == (0,)
 
 
 @pytest.mark.plain

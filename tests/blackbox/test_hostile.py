@@ -19,46 +19,13 @@ import time
 import pytest
 
 import rpc
+from caller import calling
 from lab import INTEROP, LINGERING, NOBODY, SANITIZED, WITHOUT_PASSRIGHTS, \
     need, need_program, until
 from rpc import TCP, UDP
 
 PROG = 300500
-WORST = 0.1  # seconds
 GROWTH = 8 * 1024  # KiB
-
-
-class Probe:
-    """A well-behaved client that asks GETPORT every 20 ms, from a host of its
-    own choosing, and remembers the longest it had to wait."""
-
-    def __init__(self, client):
-        self.client, self.waits, self._over = client, [], threading.Event()
-        client.sock.settimeout(10)
-        self._thread = threading.Thread(target=self._run)
-
-    def _run(self):
-        while not self._over.is_set():
-            began = time.monotonic()
-            assert self.client.getport(rpc.PMAP, 2, UDP) == 111
-            self.waits.append(time.monotonic() - began)
-            time.sleep(0.02)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._over.set()
-        self._thread.join()
-        self.client.sock.close()
-
-    def judge(self, at_least=5):
-        until(lambda: len(self.waits) >= at_least or
-              not self._thread.is_alive(), 20, "probing")
-        assert self._thread.is_alive(), "the probe got no reply"
-        if not SANITIZED:
-            assert max(self.waits) < WORST, sorted(self.waits)[-5:]
 
 
 @pytest.fixture(autouse=True)
@@ -122,12 +89,12 @@ ORIGINS = ["network", "loopback", "local"]
 def test_half_records(target, origin):
     a, b, daemon = target
     host, to, family, kw = origins(a, b)[origin]
-    with holding(daemon), Probe(a.udp()) as probe:
+    with holding(daemon), calling(daemon, a.udp()) as caller:
         hogs = connections(host, 200, to, family, **kw)
         for i, s in enumerate(hogs):
             with contextlib.suppress(OSError):
                 s.sendall(rpc.words(0x80000000 | 8000) + bytes(40 * i % 8000))
-        probe.judge(20)
+        caller.judge()
         # new connections of the same origin are still served
         if origin == "network":
             with a.tcp("192.168.77.1") as c:
@@ -138,7 +105,6 @@ def test_half_records(target, origin):
                 d.null()
         for s in hogs:
             s.close()
-        probe.judge()
 
 
 @pytest.mark.parametrize("origin", ORIGINS)
@@ -146,16 +112,15 @@ def test_idle_connections(target, origin):
     a, b, daemon = target
     host, to, family, kw = origins(a, b)[origin]
     n = 500 if SANITIZED else 2000
-    with holding(daemon), Probe(a.udp()) as probe:
+    with holding(daemon), calling(daemon, a.udp()) as caller:
         with a.local() as root:
             root.null()
             hogs = connections(host, n, to, family, **kw)
-            probe.judge(20)
+            caller.judge()
             daemon.rests()
             root.null()  # its connection is still there
         for s in hogs:
             s.close()
-        probe.judge()
 
 
 @pytest.mark.parametrize("origin", ORIGINS)
@@ -166,7 +131,7 @@ def test_clients_that_never_read(target, origin):
         for i in range(1000):
             c.set(PROG + i, 1, UDP, 5000)
         c.dump()
-    with holding(daemon), Probe(a.udp()) as probe:
+    with holding(daemon), calling(daemon, a.udp()) as caller:
         hogs = connections(host, 20, to, family, **kw)
         call = rpc.record(rpc.call(rpc.DUMP)) * 100
         deadline = time.monotonic() + 1.5
@@ -175,18 +140,17 @@ def test_clients_that_never_read(target, origin):
                 s.setblocking(False)
                 with contextlib.suppress(OSError):
                     s.send(call)
-        probe.judge(20)
+        caller.judge()
         daemon.rests()
         for s in hogs:
             s.close()
-        probe.judge()
 
 
 @pytest.mark.parametrize("origin", ORIGINS)
 def test_connect_and_reset_storm(target, origin):
     a, b, daemon = target
     host, to, family, kw = origins(a, b)[origin]
-    with holding(daemon), Probe(a.udp()) as probe:
+    with holding(daemon), calling(daemon, a.udp()):
         for i in range(1000):
             with contextlib.suppress(OSError):
                 s = host.socket(family, socket.SOCK_STREAM, connect=to, **kw)
@@ -195,7 +159,6 @@ def test_connect_and_reset_storm(target, origin):
                 s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                              struct.pack("ii", 1, 0))
                 s.close()
-        probe.judge()
 
 
 def test_reset_before_the_answer(host, daemon):
@@ -226,13 +189,12 @@ FLOODS = {
 def test_datagram_floods(target, what):
     a, b, daemon = target
     n = 5000 if SANITIZED else 25000
-    with holding(daemon), Probe(a.tcp()) as probe:
+    with holding(daemon), calling(daemon, a.tcp()):
         with b.udp("192.168.77.1") as c:
             c.sock.settimeout(0)
             for _ in range(n):
                 with contextlib.suppress(OSError):
                     c.sock.send(FLOODS[what])
-        probe.judge()
     assert len(daemon.lines()) < 100, "a flood is not to fill the log"
 
 
@@ -321,12 +283,12 @@ def test_few_descriptors(host, start):
     daemon = start(host, before=lambda: resource.setrlimit(
         resource.RLIMIT_NOFILE, (64, 64)))
     daemon.expect("evicted ", "suppressed ")
-    with Probe(host.udp()) as probe, host.local() as root:
+    with calling(daemon, host.udp()) as caller, host.local() as root:
         root.null()
         hogs = connections(host, 100, ("127.0.0.1", 111))
         hogs += connections(host, 100, "\0/run/rpcbind.sock", socket.AF_UNIX,
                             uid=NOBODY)
-        probe.judge()
+        caller.judge()
         assert daemon.fds() < 64
         root.null()
         for s in hogs:
@@ -364,11 +326,11 @@ for _ in range(30):
 def test_descriptors_that_linger(target, byte):
     """A TCP socket with SO_LINGER, sent to us and closed by nobody else."""
     a, _, daemon = target
-    with Probe(a.udp()) as probe:
+    with calling(daemon, a.udp()) as caller:
         with a.popen(["/usr/bin/python3", "-c", LINGER, byte],
                      uid=NOBODY, stderr=subprocess.DEVNULL) as p:
             p.wait(30)
-        probe.judge(100)
+        caller.judge(100)
 
 
 @pytest.mark.plain
@@ -376,11 +338,11 @@ def test_descriptors_that_linger(target, byte):
 def test_descriptors_that_linger_and_cannot_be_refused(host, start, byte):
     """As above, on a kernel before 6.16."""
     daemon = start(host, under=WITHOUT_PASSRIGHTS)
-    with Probe(host.udp()) as probe:
+    with calling(daemon, host.udp()) as caller:
         with host.popen(["/usr/bin/python3", "-c", LINGER, byte],
                         uid=NOBODY, stderr=subprocess.DEVNULL) as p:
             p.wait(30)
-        probe.judge(100)
+        caller.judge(100)
     daemon.stop()
 
 
@@ -395,7 +357,7 @@ def test_costly_changes_are_shared_out(target):
             stack.enter_context(a.bound(socket.SOCK_DGRAM))
         with a.local(NOBODY) as c:
             assert c.set(PROG, 1, UDP, busy.getsockname()[1]) == 1
-        probe = stack.enter_context(Probe(a.udp()))
+        caller = stack.enter_context(calling(daemon, a.udp()))
         hogs = connections(a, 150, "\0/run/rpcbind.sock", socket.AF_UNIX,
                            uid=NOBODY)
         calls = b"".join(
@@ -409,7 +371,7 @@ def test_costly_changes_are_shared_out(target):
                     s.send(calls)
                 with contextlib.suppress(OSError):
                     s.recv(65536)
-        probe.judge(20)
+        caller.judge()
         for s in hogs:
             s.close()
 
@@ -455,7 +417,7 @@ def test_one_byte_each_100_ms(target):
     """A call that never comes to an end keeps nobody waiting, and does not
     count as activity."""
     a, b, daemon = target
-    with holding(daemon), Probe(a.udp()) as probe:
+    with holding(daemon), calling(daemon, a.udp()) as caller:
         hogs = connections(b, 20, ("192.168.77.1", 111))
         data = rpc.words(1) + b"x"  # fragments of one byte, without end
         for i in range(10):
@@ -463,7 +425,7 @@ def test_one_byte_each_100_ms(target):
                 with contextlib.suppress(OSError):
                     s.send(data[i % 5:i % 5 + 1])
             time.sleep(0.1)
-        probe.judge()
+        caller.judge()
         for s in hogs:
             s.close()
 

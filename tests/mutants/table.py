@@ -215,6 +215,13 @@ MUTANTS = [
       "if (all.of_user || all.state == PORT_UNKNOWN) break;",
       "if (i == 0 || all.of_user) break;")),
 
+    ("holder-free",
+     "Lookups of a tenth of a millisecond are free.",
+     "tests/unit/test_holder.c",
+     ("src/holder.c",
+      "FREE_US = 50,",
+      "FREE_US = 200,")),
+
     ("holder-interface",
      "A lookup misses a socket that is bound to an interface.",
      "tests/unit/test_holder.c",
@@ -335,6 +342,13 @@ MUTANTS = [
      ("src/stream.c",
       "if (peer->origin == ORIGIN_LOCAL && peer->uid == UID_ROOT) shutdown",
       "if (peer->origin == ORIGIN_LOCAL && peer->uid != UID_ROOT) shutdown")),
+
+    ("late-changes",
+     "Costly datagrams are served whatever the time.",
+     "tests/blackbox/test_attacks.py -k late_changes",
+     ("src/service.c",
+      "if (call->datagram && procedure->costly && loop_over_budget()) {",
+      "if (call->peer.prot == 0) {")),
 
     ("listen-backlog",
      "A burst of connections makes those of others wait.",
@@ -582,6 +596,13 @@ MUTANTS = [
      ("src/portmap.c",
       "signal(SIGCHLD, SIG_DFL);",
       "")),
+
+    ("slow-calls",
+     "Each connection is served four slow calls in its turn.",
+     "tests/unit/test_loop.c",
+     ("src/loop.c",
+      "return (loop.clock > loop.slice_end);",
+      "return (loop.checks % CHECKS == 0 && loop.clock > loop.slice_end);")),
 
     ("takeover",
      "What users squat on stays next to the entry of root.",

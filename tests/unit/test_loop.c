@@ -232,6 +232,37 @@ test_the_budget_is_shared_in_turn(void **state)
 	}
 }
 
+static bool over_after[5]; /* calls */
+
+static void
+serve_calls(void *arg)
+{
+	const bool *costly = arg;
+	int64_t began = loop_clock();
+
+	while (*costly && loop_clock() - began <= 200)
+		continue;
+	for (size_t i = 0; i < LENGTH(over_after); i++)
+		over_after[i] = loop_over_slice();
+	loop_stop();
+}
+
+/* Without this, hundreds of connections cost four slow calls each in a turn. */
+static void
+test_a_slow_call_ends_the_slice(void **state)
+{
+	bool costly = false;
+
+	(void)state;
+	assert_int_equal(write(a[1], "x", 1), 1);
+	loop_watch(a[0], serve_calls, NULL, &costly);
+	loop_run(never);
+	assert_false(over_after[0]);
+	costly = true;
+	loop_run(never);
+	assert_true(over_after[0]);
+}
+
 int
 main(void)
 {
@@ -244,6 +275,7 @@ main(void)
 	    T(test_signals_are_events_even_under_load),
 	    T(test_signals_without_end),
 	    T(test_the_budget_is_shared_in_turn),
+	    T(test_a_slow_call_ends_the_slice),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

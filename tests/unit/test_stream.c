@@ -94,6 +94,7 @@ test_answers(void **state)
 {
 	send_calls(3);
 	stream_open(server(state), &user, false);
+	run(3);
 	assert_int_equal(replied(), 3 * 28);
 	send_calls(1000);
 	run(20);
