@@ -27,6 +27,8 @@ SANITIZED = BUILD.name == "build-san" or VALGRIND
 # sanitizers, valgrind and gcov need more system calls and files
 NO_SANDBOX = ["-S"] if SANITIZED or BUILD.name == "build-cov" else []
 INTEROP = ROOT / "build" / "interop"
+PATH = (f"{INTEROP}/usr/sbin:{INTEROP}/usr/bin:{INTEROP}/sbin:"
+        f"{os.environ['PATH']}:/usr/sbin:/sbin")
 PORTMAP = str(BUILD / "portmap")
 NOBODY = 65534
 # set by tests/run --offline: the reason why no test can run, or empty
@@ -55,8 +57,8 @@ def need_uid(*uids):
          "and subordinate uids in /etc/subuid)")
 
 
-def need_program(name, path=None):
-    need(shutil.which(name, path=path), f"needs {pathlib.Path(name).name}, "
+def need_program(name):
+    need(shutil.which(name, path=PATH), f"needs {pathlib.Path(name).name}, "
          "which is not installed and not in build/interop")
 
 
@@ -179,10 +181,9 @@ class Host:
                 os.setgroups([])
                 os.setresgid(*[uid if gid is None else gid] * 3)
                 os.setresuid(uid, uid, uid)
-        env = dict(os.environ, PATH=f"{INTEROP}/usr/sbin:{INTEROP}/usr/bin:"
-                   f"{INTEROP}/sbin:{os.environ['PATH']}:/usr/sbin:/sbin")
+        env = dict(os.environ, PATH=PATH)
         if "/" not in args[0]:
-            need_program(args[0], env["PATH"])
+            need_program(args[0])
         return subprocess.Popen(args, preexec_fn=prepare, env=env, cwd="/",
                                 **kw)
 

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from lab import PORTMAP, ROOT, copy_tree, make
+from lab import PORTMAP, ROOT, copy_tree, make, need_program
 
 pytestmark = pytest.mark.plain
 BENCH = ROOT / "tests/bench/bench"
@@ -31,7 +31,9 @@ def changed(tmp_path, file, old, new):
     return tree / "build/portmap"
 
 
+@pytest.mark.needs("several users")
 def test_a_slowed_build_is_reported_slower(tmp_path):
+    need_program("rpcbind")
     slow = changed(tmp_path, "service.c",
                    "	found = table_getport(",
                    "	for (volatile int i = 0; i < 100000; i++)\n"

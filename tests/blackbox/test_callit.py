@@ -16,8 +16,8 @@ import pytest
 
 import rpc
 from caller import calling
-from lab import (SANITIZED, UNDER_VALGRIND, connect_hosts, reach_loopback,
-                 until)
+from lab import (SANITIZED, UNDER_VALGRIND, connect_hosts, need_program,
+                 reach_loopback, until)
 from rpc import TCP, UDP
 
 PROG = 0x20000600
@@ -593,6 +593,7 @@ def test_fuzz_under_valgrind(linked, start):
 # real software
 
 def test_rpcinfo_b(pair):
+    need_program("rpcinfo")
     a, b, daemon = pair
     with Service(a):
         for _ in range(2):
@@ -627,6 +628,7 @@ def running(host, *args):
 
 def in_domain(*args):
     """The NIS domain is the machine's: change it in a namespace."""
+    need_program(args[0])
     return ["unshare", "-u", "sh", "-c",
             'domainname test.domain; exec "$@"', "sh", *args]
 

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 import rpc
-from lab import BUILD, INTEROP, until
+from lab import BUILD, INTEROP, need_program, until
 from rpc import TCP, UDP
 
 PROG = 300600
@@ -113,6 +113,7 @@ def test_removal(host, daemon):
 
 
 def test_broadcast(linked, start):
+    need_program(THEIRS)
     a, b = linked
     start(a, "-c", "link")
     with a.popen([INTEROP / "server", "svc_register", str(PROG), "1"],
