@@ -55,17 +55,13 @@ static struct journal {
 static void
 read_boot_id(void)
 {
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n = -1;
+	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
 
-	if (fd != -1) {
-		n = read(fd, journal.boot, sizeof(journal.boot) - 1);
-		close(fd);
-	}
-	journal.boot[n > 0 ? n : 0] = '\0';
-	journal.boot[strcspn(journal.boot, "\n")] = '\0';
-	if (journal.boot[0] == '\0')
-		snprintf(journal.boot, sizeof(journal.boot), "-");
+	snprintf(journal.boot, sizeof(journal.boot), "-");
+	if (f == NULL)
+		return;
+	(void)!fscanf(f, "%63s", journal.boot);
+	fclose(f);
 }
 
 /* Return why this file is not trusted, or JOURNAL_GOOD. */
@@ -92,27 +88,19 @@ check(int fd, uid_t owner)
 static void
 move_aside(int dir_fd, enum journal_fault fault)
 {
-	static const char *const reasons[JOURNAL_FAULTS] = {
-	    [JOURNAL_FORMAT] = "format",
-	    [JOURNAL_TYPE] = "type",
-	    [JOURNAL_OWNER] = "owner",
-	    [JOURNAL_MODE] = "mode",
-	    [JOURNAL_LINKS] = "links",
-	    [JOURNAL_UNREAD] = "unread",
-	};
-
+	const char *reason = journal_fault_name(fault);
 	bool by_path = dir_fd == AT_FDCWD;
 
 	if (renameat(dir_fd, by_path ? journal.path : journal.name, dir_fd,
 		by_path ? journal.bad : journal.bad_name) == 0) {
 		log_warning("journal %s: untrusted (%s); renamed to %s, "
 			    "starting without it",
-		    journal.path, reasons[fault], journal.bad);
+		    journal.path, reason, journal.bad);
 		return;
 	}
 	log_warning("journal %s: untrusted (%s); cannot rename it to %s: %s; "
 		    "keeping no journal",
-	    journal.path, reasons[fault], journal.bad, strerror(errno));
+	    journal.path, reason, journal.bad, strerror(errno));
 	journal.enabled = false;
 }
 
@@ -250,24 +238,6 @@ set_line(const struct mapping *m, char line[LINE_SIZE])
 	    m->prot, m->port, owner);
 }
 
-static void
-append(const char *line)
-{
-	size_t len = strlen(line);
-	struct stat st;
-
-	if (journal.fd == -1)
-		return;
-	if (fstat(journal.fd, &st) == 0 && st.st_nlink == 0) {
-		broke(ENOENT); /* the file was removed or replaced */
-		return;
-	}
-	errno = ENOSPC; /* write(2) sets no errno on a short write */
-	if (write(journal.fd, line, len) != (ssize_t)len)
-		broke(errno);
-	journal.lines++;
-}
-
 static int
 write_all(FILE *f)
 {
@@ -378,11 +348,25 @@ journal_load(struct table *t)
 		rewrite_or_retry();
 }
 
+/* Append a line, or write a new file when it has become too long. */
 static void
-rewrite_if_grown(void)
+append(const char *line)
 {
-	if (journal.fd != -1 &&
-	    journal.lines > 2 * table_count(journal.table) + GROWN)
+	size_t len = strlen(line);
+	struct stat st;
+
+	if (journal.fd == -1)
+		return;
+	if (fstat(journal.fd, &st) == 0 && st.st_nlink == 0) {
+		broke(ENOENT); /* the file was removed or replaced */
+		return;
+	}
+	errno = ENOSPC; /* write(2) sets no errno on a short write */
+	if (write(journal.fd, line, len) != (ssize_t)len) {
+		broke(errno);
+		return;
+	}
+	if (++journal.lines > 2 * table_count(journal.table) + GROWN)
 		rewrite_or_retry();
 }
 
@@ -393,7 +377,6 @@ journal_set(const struct mapping *m)
 
 	set_line(m, line);
 	append(line);
-	rewrite_if_grown();
 }
 
 void
@@ -403,7 +386,6 @@ journal_unset(uint32_t prog, uint32_t vers, uint32_t prot)
 
 	snprintf(line, sizeof(line), "unset %u %u %u\n", prog, vers, prot);
 	append(line);
-	rewrite_if_grown();
 }
 
 int64_t

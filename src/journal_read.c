@@ -22,6 +22,23 @@ enum line {
 	LINE_UNSET
 };
 
+const char *
+journal_fault_name(enum journal_fault fault)
+{
+	static const char *const names[JOURNAL_FAULTS] = {
+	    [JOURNAL_GOOD] = "good",
+	    [JOURNAL_BOOT] = "boot",
+	    [JOURNAL_FORMAT] = "format",
+	    [JOURNAL_TYPE] = "type",
+	    [JOURNAL_OWNER] = "owner",
+	    [JOURNAL_MODE] = "mode",
+	    [JOURNAL_LINKS] = "links",
+	    [JOURNAL_UNREAD] = "unread",
+	};
+
+	return (names[fault]);
+}
+
 /* Parse a number of at most `max` and the character that must follow it. */
 static bool
 number(const char **p, uint32_t max, char next, uint32_t *value)

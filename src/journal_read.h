@@ -22,6 +22,9 @@ enum journal_fault {
 	JOURNAL_FAULTS
 };
 
+/* Return the name of a fault, for the log. */
+const char *journal_fault_name(enum journal_fault);
+
 /*
  * Apply the lines of a journal to the table; journal.h has the format.  Lines
  * that are malformed, or that break a rule of policy_set(), are skipped and

@@ -29,17 +29,11 @@ enum event {
 	EVENTS
 };
 
-/* In the current second. */
-struct limit {
-	unsigned lines;
-	uint64_t suppressed;
-};
-
 static struct {
 	bool verbose;
 	int64_t window; /* when the second began */
-	/* of each origin, so that the network hides nothing of this host */
-	struct limit limits[EVENTS][ORIGINS];
+	/* in it, of each origin: the network hides nothing of this host */
+	uint64_t lines[EVENTS][ORIGINS];
 } logger;
 
 static void __attribute__((format(printf, 2, 0)))
@@ -65,14 +59,7 @@ emit(int level, const char *fmt, ...)
 static bool
 admit(enum event event, enum origin origin)
 {
-	struct limit *limit = &logger.limits[event][origin];
-
-	if (limit->lines < LINES_PER_SECOND) {
-		limit->lines++;
-		return (true);
-	}
-	limit->suppressed++;
-	return (false);
+	return (logger.lines[event][origin]++ < LINES_PER_SECOND);
 }
 
 void
@@ -218,13 +205,13 @@ renew(enum event event, enum origin origin)
 {
 	static const char *const names[EVENTS] = {"refused", "replaced",
 	    "stale", "badcall", "evicted", "skipped", "error"};
-	struct limit *limit = &logger.limits[event][origin];
-	uint64_t suppressed = limit->suppressed;
+	uint64_t lines = logger.lines[event][origin];
 
-	*limit = (struct limit){0};
-	if (suppressed > 0)
+	logger.lines[event][origin] = 0;
+	if (lines > LINES_PER_SECOND)
 		emit(LOG_WARNING, "suppressed event=%s via=%s lines=%" PRIu64,
-		    names[event], origin_names[origin], suppressed);
+		    names[event], origin_names[origin],
+		    lines - LINES_PER_SECOND);
 }
 
 int64_t
@@ -236,7 +223,8 @@ log_tick(int64_t now)
 		for (enum origin origin = 0; origin < ORIGINS; origin++) {
 			if (now - logger.window >= 1000)
 				renew(event, origin);
-			pending |= logger.limits[event][origin].suppressed > 0;
+			pending |=
+			    logger.lines[event][origin] > LINES_PER_SECOND;
 		}
 	if (now - logger.window >= 1000)
 		logger.window = now;

@@ -119,6 +119,7 @@ class Client:
         self.sock = sock
         self.stream = sock.type & 0xf == socket.SOCK_STREAM
         self.calls = {}  # by xid
+        self.given_up = set()  # xids of calls whose replies may come late
         sock.settimeout(timeout)
 
     def __enter__(self):
@@ -162,8 +163,15 @@ class Client:
 
     def call(self, proc, args=b"", **kw):
         data = call(proc, args, **kw)
-        reply = self.raw(data)
-        assert reply.xid == unwords(data[:4])[0]
+        xid = unwords(data[:4])[0]
+        try:
+            reply = self.raw(data)
+            while reply.xid in self.given_up:
+                reply = self.reply()
+        except TimeoutError:
+            self.given_up.add(xid)
+            raise
+        assert reply.xid == xid
         return reply
 
     def _word(self, proc, args, **kw):
