@@ -16,9 +16,9 @@
 void accept_start(const struct listen_socket *, const struct addrfilt *acl);
 
 /*
- * Accept again after a pause for lack of descriptors or memory, and listen on
- * the abstract name if it could not be opened.  `now` in ms of CLOCK_MONOTONIC.
- * Return the time of the next call, or INT64_MAX.
+ * Accept again after a pause for lack of descriptors, memory or room, and
+ * listen on the abstract name if it could not be opened.  `now` in ms of
+ * CLOCK_MONOTONIC.  Return the time of the next call, or INT64_MAX.
  */
 int64_t accept_tick(int64_t now);
 

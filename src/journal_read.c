@@ -81,7 +81,7 @@ parse(const char *line, struct mapping *m)
 	return (LINE_MALFORMED);
 }
 
-/* Apply the rules of policy_set() that need no socket and no entry of root. */
+/* Apply the rules of policy_set() that need no sock_diag: FACT_NO permits. */
 static enum verdict
 judge(const struct table *t, const struct mapping *m)
 {

@@ -13,7 +13,8 @@
 
 /*
  * Open each of the two that `set` does not contain, and add it.  Exit if
- * another port mapper serves the path.  Log a warning if one cannot be opened.
+ * another port mapper serves the path.  Log a warning if one cannot be opened;
+ * without the path, do not try the abstract name.
  */
 void local_open(struct listen_sockets *set);
 

@@ -23,7 +23,7 @@ struct counters {
 	uint64_t callits[CALLIT_OUTCOMES];
 	uint64_t badcalls;   /* calls that are malformed or not served */
 	uint64_t acl_denied; /* datagrams and connections denied by -a or -l */
-	uint64_t too_long;   /* replies longer than their call */
+	uint64_t too_long;   /* replies that were too long to be sent */
 	uint64_t evicted;    /* connections closed in favour of others */
 	uint64_t idle;       /* connections closed after 30 s idle or blocked */
 	uint64_t lost;       /* UDP replies that could not be sent */
@@ -72,7 +72,7 @@ void log_callit(enum callit_outcome, const struct peer *, uint32_t prog,
 
 /*
  * Log an event, but at most five lines a second of each event and origin;
- * log_tick() begins a new second.
+ * log_tick() begins a new second.  Bad calls only if the log is verbose.
  */
 void log_stale(const struct mapping *);
 void log_refused(

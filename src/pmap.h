@@ -57,7 +57,7 @@ pmap_is_127(struct in_addr addr)
 	return (ntohl(addr.s_addr) >> 24 == IN_LOOPBACKNET);
 }
 
-/* How a call reached us.  Only this decides whether it may SET and UNSET. */
+/* How a call reached us.  From the network, nobody may SET and UNSET. */
 enum origin {
 	ORIGIN_NETWORK,
 	ORIGIN_LOOPBACK,
@@ -83,12 +83,12 @@ enum port_state {
 
 enum verdict {
 	VERDICT_OK,
-	VERDICT_UNCHANGED,     /* granted, and there is nothing to change */
-	VERDICT_DENY_ORIGIN,   /* calls of this origin must not do that */
-	VERDICT_DENY_SELF,     /* the port mapper's own program */
-	VERDICT_DENY_RANGE,    /* no such protocol or port */
-	VERDICT_DENY_RESERVED, /* the caller does not hold this reserved port */
-	VERDICT_DENY_HOLDER,   /* an anonymous caller does not hold the port */
+	VERDICT_UNCHANGED,      /* granted, and there is nothing to change */
+	VERDICT_DENY_ORIGIN,    /* calls of this origin must not do that */
+	VERDICT_DENY_SELF,      /* the port mapper's own program */
+	VERDICT_DENY_RANGE,     /* no such protocol or port */
+	VERDICT_DENY_RESERVED,  /* the caller is no known holder of the port */
+	VERDICT_DENY_HOLDER,    /* an anonymous caller does not hold the port */
 	VERDICT_DENY_PROTECTED, /* a program for root and system accounts */
 	VERDICT_DENY_PROGRAM,   /* another user owns the program */
 	VERDICT_DENY_OWNER,     /* the entry of another user */

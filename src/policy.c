@@ -91,7 +91,8 @@ deny_if(enum fact fact, enum fact denies, enum verdict verdict)
 /*
  * Judge the replacement of f->same, in a program that nobody else owns.  Its
  * owner may move it if he has no socket on the old port.  An identical entry of
- * another user goes to anyone if it is stale, else to the holder of its port.
+ * another user goes to anyone if it is stale, else to the holder of its port,
+ * unless its owner holds that, too.
  */
 static enum verdict
 replace(uid_t who, const struct mapping *want, const struct facts *f)

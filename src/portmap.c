@@ -179,7 +179,7 @@ static void
 serve_all(const struct options *o, const struct listen_sockets *set)
 {
 	const struct service_options service = {o->listen.port, o->callit};
-	/* with -l the filter is empty: only what was received on lo */
+	/* with -l alone the filter is empty: only what was received on lo */
 	const struct addrfilt *acl =
 	    o->acl.count > 0 || o->loopback ? &o->acl : NULL;
 	uint64_t seed;

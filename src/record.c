@@ -35,7 +35,10 @@ record_done(struct record *r)
 		record_reset(r);
 }
 
-/* Begin a fragment.  Return false if it is empty or makes a record too long. */
+/*
+ * Begin a fragment.  Return false if it makes the record too long, or is empty
+ * and not its last: of those, a record could have any number.
+ */
 static bool
 begin_fragment(struct record *r, size_t max)
 {

@@ -23,7 +23,7 @@ struct record {
 enum record_state {
 	RECORD_MORE,  /* all bytes were taken in, the record is incomplete */
 	RECORD_WHOLE, /* a whole record was taken in */
-	RECORD_BAD,   /* too long, an empty fragment, or out of memory */
+	RECORD_BAD,   /* too long, an empty fragment in it, or out of memory */
 };
 
 /*

@@ -91,6 +91,7 @@ judge(const struct peer *peer, const struct mapping *want,
     const struct mapping **same_p)
 {
 	uid_t user, who = want->owner;
+	/* the most favourable: FACT_NO, but for .holds */
 	struct facts f = {
 	    .same = table_lookup(table, want->prog, want->vers, want->prot),
 	    .holds = FACT_YES,

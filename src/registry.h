@@ -8,9 +8,9 @@
 #include "table.h"
 
 /*
- * All changes of the table: SET and UNSET of every version.  A change is
- * judged, made, and written to the journal, in this order; a refusal is counted
- * and logged.  Knows no RPC.
+ * All changes of the table after the journal is read: SET and UNSET of every
+ * version.  A change is judged, made, and written to the journal, in this
+ * order; a refusal is counted and logged.  Knows no RPC.
  */
 
 /*

@@ -41,7 +41,7 @@ bool sockdiag_caller(
 struct sockdiag_port {
 	enum port_state state;
 	bool of_user; /* one belongs to the user in question */
-	uid_t lowest; /* uid of any; those of the kernel are root's */
+	uid_t lowest; /* uid; sockets of the kernel are root's */
 };
 
 /*

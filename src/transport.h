@@ -87,7 +87,7 @@ bool transport_allows(
 enum call_result transport_serve(
     struct transport *, const uint8_t *bytes, size_t len);
 
-/* Count and log a call that is malformed or not served. */
+/* Count, and log if that is verbose, a call that is malformed or not served. */
 void transport_badcall(const struct call *, const char *reason);
 
 /* Return true for a reply with results. */
