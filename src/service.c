@@ -221,8 +221,8 @@ dispatch(struct svc_req *request, SVCXPRT *xprt)
 		    &call->peer, verdict, (uint32_t)request->rq_proc, &none);
 		return;
 	}
-	/* its client asks again; others of the ring wait for it */
-	if (call->datagram && procedure->costly && loop_over_budget()) {
+	/* its client asks again; the others of the ring wait for it */
+	if (call->waited && procedure->costly && loop_over_budget()) {
 		counters.late++;
 		return;
 	}

@@ -347,7 +347,7 @@ MUTANTS = [
      "Costly datagrams are served whatever the time.",
      "tests/blackbox/test_attacks.py -k late_changes",
      ("src/service.c",
-      "if (call->datagram && procedure->costly && loop_over_budget()) {",
+      "if (call->waited && procedure->costly && loop_over_budget()) {",
       "if (call->peer.prot == 0) {")),
 
     ("listen-backlog",
