@@ -6,15 +6,10 @@ import threading
 import time
 
 import rpc
-from lab import SANITIZED, until
+from lab import SANITIZED, TooSlow, until
 from rpc import UDP
 
 WORST = 0.1  # seconds that a reply may take
-
-
-class TooSlow(AssertionError):
-    """What has been measured depends on this machine, too: tests/run measures
-    again, and a defect is seen each time."""
 
 
 class Caller(threading.Thread):
@@ -68,6 +63,11 @@ class Caller(threading.Thread):
         if worst and worst[-1] >= WORST:
             raise TooSlow(f"the longest waits, in seconds: {worst}")
 
+    def stop(self):
+        """Make no more calls, so that the daemon can rest."""
+        self.over.set()
+        self.join()
+
 
 @contextlib.contextmanager
 def calling(daemon, client, call=lambda c: c.getport(rpc.PMAP, 2, UDP),
@@ -81,6 +81,5 @@ def calling(daemon, client, call=lambda c: c.getport(rpc.PMAP, 2, UDP),
         yield caller
         caller.judge()
     finally:
-        caller.over.set()
-        caller.join()
+        caller.stop()
         client.sock.close()

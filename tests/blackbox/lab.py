@@ -62,6 +62,21 @@ def need_program(name):
          "which is not installed and not in build/interop")
 
 
+class TooSlow(AssertionError):
+    """What has been measured depends on this machine, too: tests/run measures
+    again, and a defect is seen each time."""
+
+
+@contextlib.contextmanager
+def within(seconds):
+    """The block takes less time than this."""
+    began = time.monotonic()
+    yield
+    took = time.monotonic() - began
+    if took >= seconds and not SANITIZED:
+        raise TooSlow(f"it took {took:.2f} s")
+
+
 def until(condition, seconds=10, what="condition"):
     """Wait for something to become true, and fail when it does not."""
     deadline = time.monotonic() + seconds
