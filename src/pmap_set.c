@@ -27,7 +27,7 @@ static uid_t client_uid;
 
 /* What a line is. */
 enum line {
-	LINE_NOTHING, /* blank, or the headline */
+	LINE_NOTHING, /* blank, or the header line */
 	LINE_MAPPING,
 	LINE_MALFORMED
 };
