@@ -28,7 +28,19 @@ struct port_filter {
 	struct inet_diag_bc_op ge, ge_port, le, le_port;
 };
 
-struct dump_request {
+/*
+ * The kernel looks into each of 65,536 chains for TCP sockets that are bound
+ * and do not listen.  Only the older kind of request gets IPv4 and IPv6 from
+ * one such walk, which halves the time; it does not know UDP.
+ */
+struct tcp_request {
+	struct nlmsghdr nlh;
+	struct inet_diag_req diag;
+	struct rtattr attr;
+	struct port_filter filter;
+};
+
+struct udp_request {
 	struct nlmsghdr nlh;
 	struct inet_diag_req_v2 diag;
 	struct rtattr attr;
@@ -72,26 +84,56 @@ send_request(const void *request, size_t len)
 		    : -1);
 }
 
-/* Request a dump of the sockets bound to one port. */
-static int
-request(int family, uint32_t prot, uint32_t port)
+static struct nlmsghdr
+dump_header(uint16_t type, size_t len)
 {
-	struct dump_request r = {
-	    .nlh = {.nlmsg_len = sizeof(r),
-		.nlmsg_type = SOCK_DIAG_BY_FAMILY,
-		.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
-		.nlmsg_seq = ++sequence},
+	return ((struct nlmsghdr){.nlmsg_len = (uint32_t)len,
+	    .nlmsg_type = type,
+	    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+	    .nlmsg_seq = ++sequence});
+}
+
+static struct rtattr
+filter_header(void)
+{
+	return ((struct rtattr){.rta_type = INET_DIAG_REQ_BYTECODE,
+	    .rta_len = RTA_LENGTH(sizeof(struct port_filter))});
+}
+
+static struct port_filter
+filter(uint32_t port)
+{
+	return ((struct port_filter){.ge = {INET_DIAG_BC_S_GE, 8, 20},
+	    .ge_port = {0, 0, (uint16_t)port},
+	    .le = {INET_DIAG_BC_S_LE, 8, 12},
+	    .le_port = {0, 0, (uint16_t)port}});
+}
+
+/* Request a dump of the TCP sockets bound to one port. */
+static int
+request_tcp(uint32_t port)
+{
+	struct tcp_request r = {
+	    .nlh = dump_header(TCPDIAG_GETSOCK, sizeof(r)),
+	    .diag = {.idiag_states = STATE_LISTEN | STATE_BOUND_INACTIVE},
+	    .attr = filter_header(),
+	    .filter = filter(port),
+	};
+
+	return (send_request(&r, sizeof(r)));
+}
+
+/* Request a dump of the UDP sockets of one family bound to one port. */
+static int
+request_udp(int family, uint32_t port)
+{
+	struct udp_request r = {
+	    .nlh = dump_header(SOCK_DIAG_BY_FAMILY, sizeof(r)),
 	    .diag = {.sdiag_family = (uint8_t)family,
-		.sdiag_protocol = (uint8_t)prot,
-		.idiag_states = prot == IPPROTO_TCP
-				    ? STATE_LISTEN | STATE_BOUND_INACTIVE
-				    : (uint32_t)STATES_ALL},
-	    .attr = {.rta_type = INET_DIAG_REQ_BYTECODE,
-		.rta_len = RTA_LENGTH(sizeof(r.filter))},
-	    .filter = {.ge = {INET_DIAG_BC_S_GE, 8, 20},
-		.ge_port = {0, 0, (uint16_t)port},
-		.le = {INET_DIAG_BC_S_LE, 8, 12},
-		.le_port = {0, 0, (uint16_t)port}},
+		.sdiag_protocol = IPPROTO_UDP,
+		.idiag_states = (uint32_t)STATES_ALL},
+	    .attr = filter_header(),
+	    .filter = filter(port),
 	};
 
 	return (send_request(&r, sizeof(r)));
@@ -126,7 +168,8 @@ inspect(const struct nlmsghdr *nlh, struct search *s)
 		return (MORE); /* of an earlier request */
 	if (nlh->nlmsg_type == NLMSG_DONE)
 		return (DONE);
-	if (nlh->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+	if ((nlh->nlmsg_type != SOCK_DIAG_BY_FAMILY &&
+		nlh->nlmsg_type != TCPDIAG_GETSOCK) ||
 	    (nlh->nlmsg_flags & NLM_F_DUMP_INTR) ||
 	    nlh->nlmsg_len < NLMSG_LENGTH(sizeof(*msg)))
 		return (FAILED);
@@ -181,20 +224,18 @@ discard(void)
 static enum port_state
 search(uint32_t prot, uint32_t port, struct search *s)
 {
-	static const int families[] = {AF_INET, AF_INET6};
+	bool failed;
 
 	if (diag_fd == -1)
 		return (PORT_UNKNOWN);
 	if (unfinished)
 		discard();
-	for (size_t i = 0; i < 2; i++) {
-		if (request(families[i], prot, port) == -1 ||
-		    read_dump(s) == -1) {
-			unfinished = true;
-			return (PORT_UNKNOWN);
-		}
-	}
-	return (s->found ? PORT_BOUND : PORT_FREE);
+	failed = prot == IPPROTO_TCP
+		     ? request_tcp(port) || read_dump(s)
+		     : request_udp(AF_INET, port) || read_dump(s) ||
+			   request_udp(AF_INET6, port) || read_dump(s);
+	unfinished = failed;
+	return (failed ? PORT_UNKNOWN : s->found ? PORT_BOUND : PORT_FREE);
 }
 
 struct sockdiag_port

@@ -103,8 +103,13 @@ def test_tshark_decodes_each_reply(exchanges, tmp_path):
 def test_scapy_decodes_each_reply(exchanges, monkeypatch):
     # Debian 13's refuses lists of more than 100 items, Debian 12's has no limit
     monkeypatch.setattr(conf, "max_list_count", 100000, raising=False)
-    judged = set()
+    judged, lengths = set(), set()
     for call, reply in exchanges:
+        # it takes seconds for long dumps, so one of each length is enough
+        if len(reply) > 2000:
+            if len(reply) in lengths:
+                continue
+            lengths.add(len(reply))
         header, rest = oncrpc.RPC(reply[:8]), reply[8:]
         assert (header.xid, header.mtype) == (rpc.unwords(call)[0], 1)
         if len(call) < 24 or rpc.unwords(rest)[:1] != (0,):
