@@ -279,6 +279,24 @@ def test_system_calls_a_request(target, tmp_path):
         assert calls / n <= most, calls / n
 
 
+@pytest.mark.plain
+def test_a_lookup_of_a_tcp_port_is_one_dump(target, tmp_path):
+    """Each walks all chains of bound sockets, and takes milliseconds."""
+    a, _, daemon = target
+    daemon.expect("replaced ")
+    out = tmp_path / "strace"
+    with a.local(NOBODY) as c:
+        with a.bound(socket.SOCK_STREAM, uid=NOBODY) as s:
+            port = s.getsockname()[1]
+            assert c.set(PROG, 1, TCP, port) == 1
+        # another user has the old port now, and perhaps also its owner
+        with a.bound(socket.SOCK_STREAM, port, uid=1003), traced(daemon, out):
+            assert c.set(PROG, 1, TCP, port - 1) == 1
+    dumps = re.findall(r"nlmsg_flags=NLM_F_REQUEST\|(?:0x300|NLM_F_DUMP)",
+                       out.read_text())
+    assert len(dumps) == 1
+
+
 def test_few_descriptors(host, start):
     """With 64 all caps shrink in proportion, and it still replies."""
     daemon = start(host, before=lambda: resource.setrlimit(
