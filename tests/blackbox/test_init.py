@@ -75,7 +75,9 @@ def test_a_manager_that_is_not_there(host, start):
                       ("/" + "x" * 200, "Invalid argument"), ("@", "Invalid argument")):
         daemon = start(host, under=["env", f"NOTIFY_SOCKET={name}"])
         daemon.expect_line(f"NOTIFY_SOCKET={name}.*{reason}.*not notified")
-        # and that was that
+        # and that was that, once it waits for calls
+        until(lambda: daemon.switches() > 0, what="sleep")
+        daemon.rests()
         switches = daemon.switches()
         time.sleep(1.2)
         assert daemon.switches() == switches
