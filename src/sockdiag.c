@@ -25,6 +25,7 @@ enum {
  * each followed by its operand; a jump beyond the end rejects.
  */
 struct port_filter {
+	struct rtattr attr;
 	struct inet_diag_bc_op ge, ge_port, le, le_port;
 };
 
@@ -36,14 +37,12 @@ struct port_filter {
 struct tcp_request {
 	struct nlmsghdr nlh;
 	struct inet_diag_req diag;
-	struct rtattr attr;
 	struct port_filter filter;
 };
 
 struct udp_request {
 	struct nlmsghdr nlh;
 	struct inet_diag_req_v2 diag;
-	struct rtattr attr;
 	struct port_filter filter;
 };
 
@@ -93,20 +92,18 @@ dump_header(uint16_t type, size_t len)
 	    .nlmsg_seq = ++sequence});
 }
 
-static struct rtattr
-filter_header(void)
-{
-	return ((struct rtattr){.rta_type = INET_DIAG_REQ_BYTECODE,
-	    .rta_len = RTA_LENGTH(sizeof(struct port_filter))});
-}
-
 static struct port_filter
 filter(uint32_t port)
 {
-	return ((struct port_filter){.ge = {INET_DIAG_BC_S_GE, 8, 20},
+	struct port_filter f = {
+	    .attr = {.rta_type = INET_DIAG_REQ_BYTECODE, .rta_len = sizeof(f)},
+	    .ge = {INET_DIAG_BC_S_GE, 8, 20},
 	    .ge_port = {0, 0, (uint16_t)port},
 	    .le = {INET_DIAG_BC_S_LE, 8, 12},
-	    .le_port = {0, 0, (uint16_t)port}});
+	    .le_port = {0, 0, (uint16_t)port},
+	};
+
+	return (f);
 }
 
 /* Request a dump of the TCP sockets bound to one port. */
@@ -116,7 +113,6 @@ request_tcp(uint32_t port)
 	struct tcp_request r = {
 	    .nlh = dump_header(TCPDIAG_GETSOCK, sizeof(r)),
 	    .diag = {.idiag_states = STATE_LISTEN | STATE_BOUND_INACTIVE},
-	    .attr = filter_header(),
 	    .filter = filter(port),
 	};
 
@@ -132,7 +128,6 @@ request_udp(int family, uint32_t port)
 	    .diag = {.sdiag_family = (uint8_t)family,
 		.sdiag_protocol = IPPROTO_UDP,
 		.idiag_states = (uint32_t)STATES_ALL},
-	    .attr = filter_header(),
 	    .filter = filter(port),
 	};
 
