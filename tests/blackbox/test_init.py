@@ -308,7 +308,7 @@ os.write(w, b"x")
 l.accept()
 """
     start(host, under=under(PATH, early=early))
-    with within(2):
+    with within(2, sanitized=2):
         for _ in range(20):
             with host.udp() as c:
                 c.null()
