@@ -20,8 +20,8 @@ import pytest
 
 import rpc
 from caller import calling
-from lab import INTEROP, LINGERING, NOBODY, SANITIZED, WITHOUT_PASSRIGHTS, \
-    need, need_program, until, within
+from lab import INTEROP, LINGERING, NOBODY, PORTMAP, SANITIZED, \
+    WITHOUT_PASSRIGHTS, need, need_program, until, within
 from rpc import TCP, UDP
 
 PROG = 300500
@@ -312,8 +312,8 @@ def test_few_descriptors(host, start):
         root.null()
         for s in hogs:
             s.close()
-    code, out = host.run([daemon.process.args[0], "-f", "-p", "999"],
-                         check=False, before=lambda: resource.setrlimit(
+    code, out = host.run([PORTMAP, "-f", "-p", "999"], check=False,
+                         before=lambda: resource.setrlimit(
                              resource.RLIMIT_NOFILE, (63, 63)))
     assert code == 1 and "descriptors" in out
     # and with far more than select() can use it takes what it can use
