@@ -128,7 +128,7 @@ relay(const struct pending *p, const uint8_t *results, size_t len)
 	    p->caller.xid, p->port, results, len, bytes, room);
 	if (len == 0)
 		return (CALLIT_TOO_LONG);
-	return (datagram_send(p->caller.fd, p->caller.local,
+	return (datagram_send(p->caller.fd, p->caller.local_addr,
 		    &p->caller.peer.from, bytes, len) == 0
 		    ? CALLIT_RELAYED
 		    : CALLIT_FAILED);
@@ -173,7 +173,7 @@ callit_start(const struct callit_return *caller, const struct wire_callit *what,
 	static uint8_t bytes[WIRE_CALL_MIN + WIRE_RECORD_MAX];
 	const struct sockaddr_in to = {.sin_family = AF_INET,
 	    .sin_port = htons(port),
-	    .sin_addr = caller->local};
+	    .sin_addr = caller->local_addr};
 	struct pending *p;
 	uint32_t xid;
 	size_t len;

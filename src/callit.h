@@ -20,8 +20,8 @@
 /* Who waits for a reply, and how to send it. */
 struct callit_return {
 	struct peer peer;
-	struct in_addr local; /* the address of this host that was called */
-	int fd;               /* the datagram socket that received the call */
+	struct in_addr local_addr; /* of this host, which was called */
+	int fd; /* the datagram socket that received the call */
 	uint32_t xid;
 	size_t reply_max; /* bytes of the longest reply to this caller */
 };

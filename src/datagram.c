@@ -109,7 +109,7 @@ identify(struct call *call, struct msghdr *msg)
 	call->peer.prot = IPPROTO_UDP;
 	call->peer.origin = peer_origin(info->ipi_addr, info->ipi_ifindex);
 	call->ifindex = info->ipi_ifindex;
-	call->local = info->ipi_spec_dst;
+	call->local_addr = info->ipi_spec_dst;
 	call->datagram = true;
 	call->broadcast = info->ipi_addr.s_addr != info->ipi_spec_dst.s_addr;
 	/* the reply leaves from that address, by any interface */

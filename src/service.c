@@ -91,7 +91,7 @@ link_caller(const struct call *call)
 	return ((struct link_caller){.origin = call->peer.origin,
 	    .own = on_lo || ifaddr_is_own(from),
 	    .on_link = ifaddr_on_link(from, call->ifindex),
-	    .martian = pmap_is_127(call->local) && !on_lo});
+	    .martian = pmap_is_127(call->local_addr) && !on_lo});
 }
 
 static void
@@ -150,7 +150,7 @@ proc_callit(SVCXPRT *xprt, const struct call *call)
 {
 	static struct wire_callit what;
 	const struct callit_return back = {.peer = call->peer,
-	    .local = call->local,
+	    .local_addr = call->local_addr,
 	    .fd = xprt->xp_fd,
 	    .xid = call->xid,
 	    .reply_max = call->peer.origin == ORIGIN_NETWORK ? CALLIT_REPLY_MAX
@@ -188,12 +188,12 @@ static const struct procedure {
 	bool broadcast; /* a broadcast call is served */
 	bool costly;    /* a late datagram is not served */
 } procedures[PMAP_PROCS] = {
-    [PMAPPROC_NULL] = {proc_null, false, false, false},
-    [PMAPPROC_SET] = {proc_set, true, false, true},
-    [PMAPPROC_UNSET] = {proc_unset, true, false, true},
-    [PMAPPROC_GETPORT] = {proc_getport, false, true, false},
-    [PMAPPROC_DUMP] = {proc_dump, false, false, false},
-    [PMAPPROC_CALLIT] = {proc_callit, false, true, true},
+    [PMAPPROC_NULL] = {.run = proc_null},
+    [PMAPPROC_SET] = {.run = proc_set, .changes = true, .costly = true},
+    [PMAPPROC_UNSET] = {.run = proc_unset, .changes = true, .costly = true},
+    [PMAPPROC_GETPORT] = {.run = proc_getport, .broadcast = true},
+    [PMAPPROC_DUMP] = {.run = proc_dump},
+    [PMAPPROC_CALLIT] = {.run = proc_callit, .broadcast = true, .costly = true},
 };
 
 static void

@@ -24,8 +24,8 @@
 /* The call that a transport serves at the moment. */
 struct call {
 	struct peer peer;
-	struct in_addr local; /* the address of this host that it was sent to */
-	int ifindex;          /* of the interface that received it */
+	struct in_addr local_addr; /* of this host, to which it was sent */
+	int ifindex;               /* of the interface that received it */
 	bool datagram;
 	bool broadcast; /* sent to a broadcast or multicast address */
 	bool waited;    /* others that arrived with it were served before */
