@@ -157,7 +157,7 @@ open_channels(int sockets[2], int pipe_fds[2])
 void
 closer_start(void)
 {
-	int sockets[2], pipe_fds[2];
+	int sockets[2], pipe_fds[2], error;
 	pid_t pid = -1;
 
 	if (connections != -1)
@@ -165,10 +165,17 @@ closer_start(void)
 	if (open_channels(sockets, pipe_fds) == 0) {
 		if ((pid = fork()) == 0)
 			become_helper(sockets[1], pipe_fds[0]);
-		connections = sockets[0];
-		closed = pipe_fds[1];
+		error = errno;
 		close(sockets[1]);
 		close(pipe_fds[0]);
+		if (pid == -1) {
+			close(sockets[0]);
+			close(pipe_fds[1]);
+		} else {
+			connections = sockets[0];
+			closed = pipe_fds[1];
+		}
+		errno = error;
 	}
 	if (pid == -1)
 		log_warning("cannot start the process that closes connections: "

@@ -122,13 +122,17 @@ serve(struct datagram *d, struct mmsghdr *m)
 {
 	struct call *call = &d->t.call;
 
-	if (m->msg_len > WIRE_RECORD_MAX || !identify(call, &m->msg_hdr)) {
+	if (!identify(call, &m->msg_hdr)) {
 		counters.badcalls++;
 		return;
 	}
 	if (!transport_allows(
 		d->acl, call->peer.from.sin_addr, peer_is_lo(call->ifindex))) {
 		counters.acl_denied++;
+		return;
+	}
+	if (m->msg_len > WIRE_RECORD_MAX) {
+		transport_badcall(call, "length");
 		return;
 	}
 	current = &m->msg_hdr;

@@ -73,9 +73,9 @@ inherit_sockets(int count, in_port_t port, struct listen_sockets *set)
 	enum listen_kind kind;
 	const char *problem;
 
-	if (count > LISTEN_ADDRS_MAX)
+	if (count > LISTEN_INHERITED_MAX)
 		log_fatal("LISTEN_FDS=%d: more than %d sockets", count,
-		    LISTEN_ADDRS_MAX);
+		    LISTEN_INHERITED_MAX);
 	for (int fd = LISTEN_FDS_START; fd < LISTEN_FDS_START + count; fd++) {
 		problem = identify(fd, port, &kind);
 		if (problem == NULL) {

@@ -93,9 +93,10 @@ move_aside(int dir_fd, enum journal_fault fault)
 
 	if (renameat(dir_fd, by_path ? journal.path : journal.name, dir_fd,
 		by_path ? journal.bad : journal.bad_name) == 0) {
-		log_warning("journal %s: untrusted (%s); renamed to %s, "
-			    "starting without it",
-		    journal.path, reason, journal.bad);
+		/* of a journal that was read in part, these mappings stay */
+		log_warning("journal %s: untrusted (%s); renamed to %s%s",
+		    journal.path, reason, journal.bad,
+		    fault == JOURNAL_UNREAD ? "" : ", starting without it");
 		return;
 	}
 	log_warning("journal %s: untrusted (%s); cannot rename it to %s: %s; "

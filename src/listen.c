@@ -62,11 +62,20 @@ set_option(int fd, int level, int option, int value)
 		    "cannot set socket option %d: %s", option, strerror(errno));
 }
 
-/* Set a buffer, without the limit of net.core if we have CAP_NET_ADMIN. */
+/*
+ * Set a buffer, without the limit of net.core if we have CAP_NET_ADMIN.  If
+ * not, the service manager may have set more than we can.
+ */
 static void
 set_buffer(int fd, int force, int option, int bytes)
 {
-	if (setsockopt(fd, SOL_SOCKET, force, &bytes, sizeof(bytes)) == -1)
+	int now = 0;
+	socklen_t len = sizeof(now);
+
+	if (setsockopt(fd, SOL_SOCKET, force, &bytes, sizeof(bytes)) == 0)
+		return;
+	if (getsockopt(fd, SOL_SOCKET, option, &now, &len) == -1 ||
+	    now / 2 < bytes)
 		set_option(fd, SOL_SOCKET, option, bytes);
 }
 

@@ -33,9 +33,12 @@ struct listen_socket {
 
 enum {
 	LISTEN_ADDRS_MAX = 32,
+	/* TCP and UDP of each address, and connections that were kept */
+	LISTEN_INHERITED_MAX = 2 * LISTEN_ADDRS_MAX + 16,
 	/* TCP, UDP and the broadcast address of each address and of 127.0.0.1;
 	   inherited sockets; two local sockets */
-	LISTEN_SOCKETS_MAX = 3 * (LISTEN_ADDRS_MAX + 1) + LISTEN_ADDRS_MAX + 2,
+	LISTEN_SOCKETS_MAX =
+	    3 * (LISTEN_ADDRS_MAX + 1) + LISTEN_INHERITED_MAX + 2,
 };
 
 struct listen_config {

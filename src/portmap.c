@@ -163,8 +163,7 @@ open_all(const struct options *o, const struct identity *id, int inherited,
 		local_open(set);
 	peer_open();
 	if (sockdiag_open() == -1)
-		log_warning("cannot open sock_diag socket: %s; stale entries "
-			    "are kept",
+		log_warning("cannot use sock_diag: %s; stale entries are kept",
 		    strerror(errno));
 	if (ifaddr_open() == -1)
 		log_warning("cannot read the addresses of this host: %s: "

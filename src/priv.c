@@ -42,20 +42,22 @@ priv_limits(void)
 	return ((int)files.rlim_cur);
 }
 
-struct identity
-priv_identity(const char *user, const char *group, bool by_default)
+static struct identity
+own_identity(void)
 {
-	static char own[16];
+	static char name[16];
+
+	snprintf(name, sizeof(name), "%lu", (unsigned long)geteuid());
+	return ((struct identity){name, geteuid(), getegid(), true});
+}
+
+static struct identity
+identity_of(const char *user)
+{
 	struct identity id = {.name = user};
 	const struct passwd *pw;
-	const struct group *gr;
 	uint32_t number;
 
-	if (geteuid() != 0 && by_default && group == NULL) {
-		snprintf(own, sizeof(own), "%lu", (unsigned long)geteuid());
-		id = (struct identity){own, geteuid(), getegid(), true};
-		return (id);
-	}
 	if ((pw = getpwnam(user)) == NULL &&
 	    decimal_parse_all(user, ID_MAX, &number))
 		pw = getpwuid((uid_t)number);
@@ -68,6 +70,17 @@ priv_identity(const char *user, const char *group, bool by_default)
 	} else {
 		log_fatal("no user %s: choose another one with -u", user);
 	}
+	return (id);
+}
+
+struct identity
+priv_identity(const char *user, const char *group, bool by_default)
+{
+	struct identity id;
+	const struct group *gr;
+	uint32_t number;
+
+	id = geteuid() != 0 && by_default ? own_identity() : identity_of(user);
 	if (group != NULL) {
 		if ((gr = getgrnam(group)) != NULL)
 			id.gid = gr->gr_gid;
@@ -80,11 +93,10 @@ priv_identity(const char *user, const char *group, bool by_default)
 	if (geteuid() != 0 && (id.uid != geteuid() || id.gid != getegid()))
 		log_fatal("no permission to become user %s: start as root, or "
 			  "without -u and -g",
-		    user);
+		    id.name);
 	id.stay = id.uid == geteuid() && id.gid == getegid();
 	return (id);
 }
-
 static void __attribute__((noreturn)) cannot_become(const struct identity *id)
 {
 	log_fatal("cannot become user %s: %s: if the user namespace "

@@ -22,9 +22,9 @@ int priv_limits(void);
 
 /*
  * Return the identity of `user` (a name or a number) and `group`; NULL stands
- * for the user's own group.  With `by_default`, if `group` is NULL, a process
- * that root did not start keeps its identity.  It is fatal if there is no such
- * user or group, or no permission to become it.
+ * for the user's own group.  With `by_default`, a process that root did not
+ * start keeps its identity.  It is fatal if there is no such user or group, or
+ * no permission to become it.
  */
 struct identity priv_identity(
     const char *user, const char *group, bool by_default);

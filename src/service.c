@@ -161,6 +161,7 @@ proc_callit(SVCXPRT *xprt, const struct call *call)
 
 	if (!call->datagram) {
 		svcerr_noproc(xprt);
+		transport_badcall(call, "procedure");
 		return;
 	}
 	/* RFC 1833 section 3.2: no reply unless the call succeeded */

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
@@ -62,14 +63,6 @@ enum progress {
 static int diag_fd = -1;
 static uint32_t sequence;
 static bool unfinished; /* a dump was not read to its end */
-
-int
-sockdiag_open(void)
-{
-	diag_fd =
-	    socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-	return (diag_fd == -1 ? -1 : 0);
-}
 
 static int
 send_request(const void *request, size_t len)
@@ -154,6 +147,14 @@ serves_ipv4(const struct nlmsghdr *nlh, const struct inet_diag_msg *msg)
 	return (true);
 }
 
+/* The end of a dump can have an error. */
+static bool
+has_failed(const struct nlmsghdr *nlh)
+{
+	return (nlh->nlmsg_len >= NLMSG_LENGTH(sizeof(int)) &&
+		*(const int *)NLMSG_DATA(nlh) < 0);
+}
+
 static enum progress
 inspect(const struct nlmsghdr *nlh, struct search *s)
 {
@@ -162,7 +163,7 @@ inspect(const struct nlmsghdr *nlh, struct search *s)
 	if (nlh->nlmsg_seq != sequence)
 		return (MORE); /* of an earlier request */
 	if (nlh->nlmsg_type == NLMSG_DONE)
-		return (DONE);
+		return (has_failed(nlh) ? FAILED : DONE);
 	if ((nlh->nlmsg_type != SOCK_DIAG_BY_FAMILY &&
 		nlh->nlmsg_type != TCPDIAG_GETSOCK) ||
 	    (nlh->nlmsg_flags & NLM_F_DUMP_INTR) ||
@@ -240,6 +241,41 @@ sockdiag_port(uint32_t prot, uint32_t port, uid_t user)
 	enum port_state state = search(prot, port, &s);
 
 	return ((struct sockdiag_port){state, s.found_uid, s.holder});
+}
+
+/*
+ * Return true if the kernel has udp_diag or tcp_diag; without these, the lookup
+ * of one socket fails as for a free port.  No socket is in no state, so this
+ * dump is short.
+ */
+static bool
+can_dump(uint32_t prot)
+{
+	struct search none = {0};
+	struct {
+		struct nlmsghdr nlh;
+		struct inet_diag_req_v2 diag;
+	} r = {
+	    .nlh = dump_header(SOCK_DIAG_BY_FAMILY, sizeof(r)),
+	    .diag = {.sdiag_family = AF_INET, .sdiag_protocol = (uint8_t)prot},
+	};
+
+	return (send_request(&r, sizeof(r)) == 0 && read_dump(&none) == 0);
+}
+
+int
+sockdiag_open(void)
+{
+	diag_fd =
+	    socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+	if (diag_fd == -1)
+		return (-1);
+	if (can_dump(IPPROTO_UDP) && can_dump(IPPROTO_TCP))
+		return (0);
+	close(diag_fd);
+	diag_fd = -1;
+	errno = EPROTONOSUPPORT;
+	return (-1);
 }
 
 /*

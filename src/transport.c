@@ -239,7 +239,10 @@ transport_register(
 	t->xprt.xp_netid = netid;
 	t->xprt.xp_p3 = &t->ext;
 	xprt_register(&t->xprt);
-	/* out of memory, xprt_register() does nothing */
+	/*
+	 * Without memory for its table, xprt_register() does nothing.  It may
+	 * lack memory for svc_pollfd only, which nobody uses.
+	 */
 	return (FD_ISSET(fd, &svc_fdset) ? 0 : -1);
 }
 

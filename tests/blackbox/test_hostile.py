@@ -297,6 +297,20 @@ def test_a_lookup_of_a_tcp_port_is_one_dump(target, tmp_path):
     assert len(dumps) == 1
 
 
+@pytest.mark.plain
+def test_without_the_process_that_closes(host, start):
+    """Then portmap closes connections itself."""
+    daemon = start(host, under=[
+        *WITHOUT_PASSRIGHTS, "strace", "-D", "-f", "-qq", "-o", "/dev/null",
+        "-e", "inject=clone:error=EAGAIN"])
+    daemon.expect_line("cannot start the process that closes connections: ")
+    fds = daemon.fds()
+    for _ in range(3):
+        with host.local(NOBODY) as c:
+            assert c.closed(rpc.words(0x80000001) + b"x")
+    until(lambda: daemon.fds() == fds)
+
+
 def test_few_descriptors(host, start):
     """With 64 all caps shrink in proportion, and it still replies."""
     daemon = start(host, before=lambda: resource.setrlimit(

@@ -324,6 +324,36 @@ def test_only_the_addresses_that_init_has_chosen(linked, start):
         b.tcp("192.168.77.1")
 
 
+@pytest.mark.needs("CAP_NET_ADMIN of the machine")
+def test_buffers_that_init_has_set(host, start):
+    """Without CAP_NET_ADMIN portmap could only reduce them."""
+    buffers = {socket.SO_SNDBUF: (32, 104 << 20),
+               socket.SO_RCVBUF: (33, 4 << 20)}
+    with host.socket(socket.AF_INET, socket.SOCK_DGRAM, ("0.0.0.0", 111)) as s:
+        for force, size in buffers.values():
+            s.setsockopt(socket.SOL_SOCKET, force, size)
+        start(host, under=[*under(f"kept,{s.fileno()},"), "/usr/bin/setpriv",
+                           "--bounding-set=-net_admin"], pass_fds=[s.fileno()])
+        for name, (_, size) in buffers.items():
+            assert s.getsockopt(socket.SOL_SOCKET, name) == 2 * size
+
+
+def test_more_sockets_than_addresses(host, start):
+    """Of eight addresses, and all that systemd keeps: FileDescriptorStoreMax"""
+    pairs = [socket.socketpair() for _ in range(16)]
+    fds = [b.fileno() for _, b in pairs]
+    start(host, under=under(
+        PATH, ABSTRACT, *(f"kept,{fd}," for fd in fds),
+        *(f"{kind},127.0.0.{n},111" for n in range(1, 9)
+          for kind in ("tcp", "udp"))), pass_fds=fds)
+    with host.udp() as c, host.tcp("127.0.0.8") as d:
+        c.null()
+        d.null()
+    for pair in pairs:
+        for s in pair:
+            s.close()
+
+
 @pytest.mark.parametrize("args", [["-l"], ["-i", "127.0.0.1"]])
 @pytest.mark.parametrize("spec", [TCP111, UDP111])
 def test_i_and_l_do_not_apply_to_inherited_sockets(host, args, spec):
@@ -366,9 +396,9 @@ def test_sockets_for_somebody_else(host, start):
 
 @pytest.mark.parametrize("count, says", [
     (1, "LISTEN_FDS=1, but descriptor 3 is not open"),
-    (40, "LISTEN_FDS=40: more than 32 sockets")])
+    (81, "LISTEN_FDS=81: more than 80 sockets")])
 def test_wrong_counts(host, count, says):
-    more = "import os; [os.dup2(0, 3 + i) for i in range(40)]; "
+    more = "import os; [os.dup2(0, 3 + i) for i in range(81)]; "
     script = (f"import os, sys; {more if count > 1 else ''}"
               f"os.environ.update(LISTEN_PID=str(os.getpid()), "
               f"LISTEN_FDS='{count}'); os.execv(sys.argv[1], sys.argv[1:])")

@@ -301,8 +301,11 @@ def test_an_ordinary_user_with_the_capability(host, tmp_path, start):
     code, out = host.run([copy, "-f"], check=False, uid=1234)
     assert code == 1 and "CAP_NET_BIND_SERVICE" in out.splitlines()[-1]
     host.run(["setcap", "cap_net_bind_service=ep", copy])
+    code, out = host.run([copy, "-f", "-g", "games"], check=False, uid=1234)
+    assert code == 1 and "no permission to become user 1234: start as" in out
     log = open(tmp_path / "log", "w+")
-    p = host.popen([copy, "-f", *NO_SANDBOX], uid=1234, stderr=log)
+    p = host.popen([copy, "-f", "-g", "1234", *NO_SANDBOX], uid=1234,
+                   stderr=log)
     try:
         until(lambda: "ready" in pathlib.Path(log.name).read_text())
         with host.udp() as c, host.tcp() as t:
@@ -502,6 +505,24 @@ def test_an_address_that_cannot_be_bound(host, start, addrlen, says):
 
 
 @pytest.mark.plain
+def test_a_kernel_without_udp_diag(host, start):
+    """What is not known about a port is not taken for a free one."""
+    with host.bound(socket.SOCK_DGRAM, uid=1001) as service:
+        port = service.getsockname()[1]
+        daemon = start(host)
+        with host.local(1001) as c:
+            assert c.set(PROG, 1, UDP, port) == 1
+        daemon.stop()
+        daemon = start(host, under=refusing("sock_diag"))
+        daemon.expect_line("cannot use sock_diag: .*; stale entries are kept")
+        daemon.expect("refused .*reason=(busy|owner)")
+        with host.local(1002) as c, host.udp() as d:
+            assert c.set(PROG, 1, UDP, port + 1) == 0
+            assert c.unset(PROG, 1) == 0
+            assert d.getport(PROG, 1, UDP) == port
+
+
+@pytest.mark.plain
 def test_start_waits_for_every_origin(host):
     """However long it takes to open them."""
     with host.popen(["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e",
@@ -668,9 +689,14 @@ def test_verbose(host, start, option):
     with host.udp(sport=5432) as c:
         c.null()
         c.silent(b"noise")
+        c.silent(rpc.call(0) + bytes(9001))
     daemon.expect_line("call proc=null from=127.0.0.1:5432 via=loopback ")
-    daemon.expect_line("badcall from=127.0.0.1:5432 via=loopback "
-                       "reason=not_a_call")
+    for reason in "not_a_call", "length":
+        daemon.expect_line("badcall from=127.0.0.1:5432 via=loopback "
+                           f"reason={reason}")
+    with host.local() as c:
+        assert c.call(rpc.CALLIT).stat == rpc.PROC_UNAVAIL
+    daemon.expect_line("badcall .* via=local reason=procedure")
 
 
 @pytest.mark.parametrize("of_stderr", [True, False])

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A library for LD_PRELOAD: calls fail as REFUSE says, `passrights` as on
- * kernels before 6.16, or `bind=N` for addresses of N bytes.  A seccomp filter
- * cannot do this on i386, whose arguments are in memory.
+ * kernels before 6.16, `sock_diag` as on kernels without udp_diag and tcp_diag,
+ * or `bind=N` for addresses of N bytes.  A seccomp filter cannot do this on
+ * i386, whose arguments are in memory.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,6 +11,9 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
 
 enum {
 	PASSRIGHTS = 83
@@ -49,4 +53,27 @@ bind(int fd, const struct sockaddr *addr, socklen_t len)
 		return (-1);
 	}
 	return ((int)syscall(SYS_bind, fd, addr, len));
+}
+
+/* The first message is an error, which dumps have at their end. */
+ssize_t
+recv(int fd, void *data, size_t size, int flags)
+{
+	ssize_t n = syscall(SYS_recvfrom, fd, data, size, flags, NULL, NULL);
+	struct nlmsghdr *nlh = data;
+	int domain = 0;
+	socklen_t len = sizeof(domain);
+
+	if (strcmp(refused(), "sock_diag") != 0 ||
+	    n < (ssize_t)NLMSG_LENGTH(sizeof(int)) ||
+	    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == -1 ||
+	    domain != AF_NETLINK)
+		return (n);
+	if (nlh->nlmsg_type == NLMSG_DONE ||
+	    nlh->nlmsg_type == SOCK_DIAG_BY_FAMILY) {
+		nlh->nlmsg_type =
+		    nlh->nlmsg_flags & NLM_F_MULTI ? NLMSG_DONE : NLMSG_ERROR;
+		*(int *)NLMSG_DATA(nlh) = -ENOENT;
+	}
+	return (n);
 }
