@@ -3,7 +3,6 @@
 
 #include <sys/queue.h>
 #include <sys/random.h>
-#include <sys/select.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -108,8 +107,7 @@ open_to(const struct sockaddr_in *to)
 
 	if (fd == -1)
 		return (-1);
-	if (fd < FD_SETSIZE &&
-	    connect(fd, (const struct sockaddr *)to, sizeof(*to)) == 0 &&
+	if (connect(fd, (const struct sockaddr *)to, sizeof(*to)) == 0 &&
 	    getsockname(fd, (struct sockaddr *)&own, &len) == 0 &&
 	    ntohs(own.sin_port) >= PORT_RESERVED)
 		return (fd);

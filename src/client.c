@@ -48,7 +48,7 @@ client_open(const char *program, const char *host)
 
 	if (client_resolve(program, host, PMAP_PORT, &addr) == -1)
 		return (NULL);
-	client = clnttcp_create(&addr, PMAPPROG, PMAPVERS, &fd, 0, 0);
+	client = clnttcp_create(&addr, PMAP_PROG, PMAPVERS, &fd, 0, 0);
 	if (client == NULL)
 		fprintf(stderr, "%s: %s\n", program, clnt_spcreateerror(host));
 	return (client);
@@ -90,7 +90,7 @@ client_open_local(const char *program, uid_t uid)
 			close(fd);
 		return (NULL);
 	}
-	client = clnt_vc_create(fd, &buf, PMAPPROG, PMAPVERS, 0, 0);
+	client = clnt_vc_create(fd, &buf, PMAP_PROG, PMAPVERS, 0, 0);
 	if (client == NULL) {
 		fprintf(stderr, "%s: %s\n", program,
 		    clnt_sperrno(rpc_createerr.cf_stat));

@@ -118,7 +118,7 @@ conn_remove(struct conn *c)
 }
 
 void
-conn_block(struct conn *c, bool blocked, int64_t now)
+conn_set_blocked(struct conn *c, bool blocked, int64_t now)
 {
 	TAILQ_REMOVE(list_of(c), c, entry);
 	c->source->blocked -= c->blocked;
@@ -131,7 +131,7 @@ conn_block(struct conn *c, bool blocked, int64_t now)
 void
 conn_touch(struct conn *c, int64_t now)
 {
-	conn_block(c, c->blocked, now);
+	conn_set_blocked(c, c->blocked, now);
 }
 
 struct conn *

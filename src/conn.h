@@ -57,7 +57,7 @@ void conn_remove(struct conn *);
 void conn_touch(struct conn *, int64_t now);
 
 /* Note that the connection has unsent output, or has none any more. */
-void conn_block(struct conn *, bool blocked, int64_t now);
+void conn_set_blocked(struct conn *, bool blocked, int64_t now);
 
 /*
  * Return, of the source with the most blocked connections, the one that has

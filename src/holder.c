@@ -44,22 +44,33 @@ find_payer(struct account *a, uid_t uid)
 }
 
 /*
+ * Return true if no other socket matters: one of the user is found, or one of
+ * anybody if no user is of interest.
+ */
+static bool
+decides(const struct sockdiag_port *found, uid_t user)
+{
+	return (found->of_user ||
+		(user == UID_UNKNOWN && found->state == PORT_BOUND));
+}
+
+/*
  * Find the sockets of a port, including those that a dump has missed.  The
  * kernel continues a dump by index, so sockets that are closed in the meantime
  * make it skip others.
  */
 static struct sockdiag_port
-find_all(uint32_t prot, uint32_t port, uid_t user)
+find_by_dump(uint32_t prot, uint32_t port, uid_t user)
 {
-	struct sockdiag_port all = sockdiag_port(prot, port, user);
+	struct sockdiag_port all = sockdiag_dump(prot, port, user);
 	struct in_addr addr;
 	int ifindex;
 	uid_t uid;
 
 	for (size_t i = 0; ifaddr_get(i, &addr, &ifindex); i++) {
-		if (all.of_user || all.state == PORT_UNKNOWN)
+		if (decides(&all, user) || all.state == PORT_UNKNOWN)
 			break;
-		switch (sockdiag_find(prot, addr, ifindex, port, &uid)) {
+		switch (sockdiag_exact(prot, addr, ifindex, port, &uid)) {
 		case PORT_FREE:
 			break;
 		case PORT_UNKNOWN:
@@ -75,13 +86,13 @@ find_all(uint32_t prot, uint32_t port, uid_t user)
 
 /* Find the socket that receives what this host sends to 127.0.0.1. */
 static struct sockdiag_port
-find_one(uint32_t prot, uint32_t port, uid_t user)
+find_exact(uint32_t prot, uint32_t port, uid_t user)
 {
 	const struct in_addr loopback = {htonl(INADDR_LOOPBACK)};
 	struct sockdiag_port one = {0};
 	uid_t uid;
 
-	one.state = sockdiag_find(prot, loopback, 0, port, &uid);
+	one.state = sockdiag_exact(prot, loopback, 0, port, &uid);
 	one.of_user = one.state == PORT_BOUND && uid == user;
 	return (one);
 }
@@ -117,17 +128,24 @@ search(uid_t payer, uint32_t prot, uint32_t port, uid_t user,
 	return (result->state != PORT_UNKNOWN);
 }
 
+/*
+ * Look up a port, with a dump only if the cheaper lookup of one socket decides
+ * nothing.  Return false if the port is not known.
+ */
+static bool
+look_up(uid_t payer, uint32_t prot, uint32_t port, uid_t user,
+    struct sockdiag_port *found)
+{
+	return ((search(payer, prot, port, user, find_exact, found) &&
+		    decides(found, user)) ||
+		search(payer, prot, port, user, find_by_dump, found));
+}
+
 enum fact
 holder_in_use(uid_t payer, uint32_t prot, uint32_t port)
 {
-	struct sockdiag_port found;
-
-	if (search(payer, prot, port, UID_UNKNOWN, find_one, &found) &&
-	    found.state == PORT_BOUND)
-		return (FACT_YES);
-	if (!search(payer, prot, port, UID_UNKNOWN, find_all, &found))
-		return (FACT_UNKNOWN);
-	return (found.state == PORT_FREE ? FACT_NO : FACT_YES);
+	/* no socket is of this user */
+	return (holder_is_other(payer, prot, port, UID_UNKNOWN));
 }
 
 enum fact
@@ -137,9 +155,7 @@ holder_is(uid_t payer, uint32_t prot, uint32_t port, uid_t user)
 
 	if (user == UID_UNKNOWN)
 		return (FACT_NO);
-	if (search(payer, prot, port, user, find_one, &found) && found.of_user)
-		return (FACT_YES);
-	if (!search(payer, prot, port, user, find_all, &found))
+	if (!look_up(payer, prot, port, user, &found))
 		return (FACT_UNKNOWN);
 	return (found.of_user ? FACT_YES : FACT_NO);
 }
@@ -149,9 +165,7 @@ holder_is_other(uid_t payer, uint32_t prot, uint32_t port, uid_t user)
 {
 	struct sockdiag_port found;
 
-	if (search(payer, prot, port, user, find_one, &found) && found.of_user)
-		return (FACT_NO);
-	if (!search(payer, prot, port, user, find_all, &found))
+	if (!look_up(payer, prot, port, user, &found))
 		return (FACT_UNKNOWN);
 	return (found.state == PORT_FREE || found.of_user ? FACT_NO : FACT_YES);
 }

@@ -214,7 +214,7 @@ journal_dir(void)
 
 /* Close a journal that cannot be written, log that once, and retry later. */
 static void
-broke(int error)
+stop_writing(int error)
 {
 	if (journal.fd != -1)
 		close(journal.fd);
@@ -317,7 +317,7 @@ static void
 rewrite_or_retry(void)
 {
 	if (rewrite() == -1) {
-		broke(errno);
+		stop_writing(errno);
 		return;
 	}
 	journal.retry = INT64_MAX;
@@ -359,12 +359,12 @@ append(const char *line)
 	if (journal.fd == -1)
 		return;
 	if (fstat(journal.fd, &st) == 0 && st.st_nlink == 0) {
-		broke(ENOENT); /* the file was removed or replaced */
+		stop_writing(ENOENT); /* the file was removed or replaced */
 		return;
 	}
 	errno = ENOSPC; /* write(2) sets no errno on a short write */
 	if (write(journal.fd, line, len) != (ssize_t)len) {
-		broke(errno);
+		stop_writing(errno);
 		return;
 	}
 	if (++journal.lines > 2 * table_count(journal.table) + GROWN)

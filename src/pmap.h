@@ -11,7 +11,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define PMAP_PROG 100000 /* the port mapper itself, RFC 1833 section 3.1 */
+/* the port mapper itself, RFC 1833 section 3.1; libtirpc has PMAPPROG */
+#define PMAP_PROG 100000
 #define PMAP_PORT 111
 /* where libtirpc and the kernel look for the local socket */
 #define PMAP_LOCAL_PATH "/run/rpcbind.sock"

@@ -121,7 +121,7 @@ static bool
 choose_owner(struct mapping *m, unsigned long line, bool keep)
 {
 	struct sockdiag_port holder =
-	    sockdiag_port(m->prot, m->port, UID_UNKNOWN);
+	    sockdiag_dump(m->prot, m->port, UID_UNKNOWN);
 
 	m->owner = holder.lowest;
 	if (holder.state == PORT_FREE && !keep) {

@@ -101,7 +101,7 @@ replace(uid_t who, const struct mapping *want, const struct facts *f)
 	enum verdict verdict;
 
 	if (want->port != same->port)
-		return (same->owner == who ? deny_if(f->old_in_use, FACT_YES,
+		return (same->owner == who ? deny_if(f->holds_old, FACT_YES,
 						 VERDICT_DENY_BOUND)
 					   : VERDICT_OK);
 	if (same->owner == who)
@@ -168,13 +168,13 @@ policy_unset(uid_t who, const struct mapping *m, enum fact foreign)
 }
 
 bool
-policy_broadcast(struct link_caller c)
+policy_broadcast(struct arrival c)
 {
 	return (c.own || (c.on_link && !c.martian));
 }
 
 bool
-policy_callit_caller(enum callit_scope scope, struct link_caller c)
+policy_callit_caller(enum callit_scope scope, struct arrival c)
 {
 	if (c.martian || scope == CALLIT_NONE)
 		return (false);
@@ -184,7 +184,7 @@ policy_callit_caller(enum callit_scope scope, struct link_caller c)
 }
 
 bool
-policy_callit_target(struct link_caller c, uint32_t prog, uint32_t proc,
+policy_callit_target(struct arrival c, uint32_t prog, uint32_t proc,
     uint32_t port, uint32_t own_port)
 {
 	/* what broadcast RPC exists for: procedures from `first` to `last` */

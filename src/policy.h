@@ -33,7 +33,7 @@ struct facts {
 	const struct mapping *same; /* of that prog, vers, prot; or NULL */
 	enum fact holds;            /* the user has a socket on the new port */
 	enum fact foreign;          /* another user owns the program */
-	enum fact old_in_use;       /* the user has a socket on same's port */
+	enum fact holds_old;        /* the user has a socket on same's port */
 	enum fact same_in_use;      /* a socket is bound to same's port */
 	enum fact owner_holds;      /* same's owner has a socket on its port */
 	size_t all, of_class, own; /* entries: all, the class's, the caller's */
@@ -74,7 +74,7 @@ enum {
 };
 
 /* How a call over UDP arrived. */
-struct link_caller {
+struct arrival {
 	enum origin origin;
 	bool own;     /* from an address of this host */
 	bool on_link; /* on a network of the receiving interface */
@@ -85,10 +85,10 @@ struct link_caller {
  * Return true if a broadcast or multicast GETPORT of this caller gets a reply.
  * All hosts of a link reply to one datagram, whose source may be forged.
  */
-bool policy_broadcast(struct link_caller);
+bool policy_broadcast(struct arrival);
 
 /* Return true if this caller's CALLIT is forwarded. */
-bool policy_callit_caller(enum callit_scope, struct link_caller);
+bool policy_callit_caller(enum callit_scope, struct arrival);
 
 /*
  * Return true if a CALLIT may call this procedure.  Services that could mistake
@@ -96,7 +96,7 @@ bool policy_callit_caller(enum callit_scope, struct link_caller);
  * port of the service, `own_port` is ours.  Other hosts can only call the
  * procedures for which broadcast RPC is used.
  */
-bool policy_callit_target(struct link_caller, uint32_t prog, uint32_t proc,
+bool policy_callit_target(struct arrival, uint32_t prog, uint32_t proc,
     uint32_t port, uint32_t own_port);
 
 #endif

@@ -11,7 +11,6 @@
 #include "be32.h"
 
 enum {
-	MARK = 4,
 	BUFFER_MIN = 256
 };
 
@@ -81,11 +80,11 @@ in_place(const uint8_t *in, size_t n, size_t max, size_t *len)
 {
 	uint32_t mark;
 
-	if (n < MARK)
+	if (n < RECORD_MARK)
 		return (false);
 	mark = be32dec(in);
 	*len = mark & 0x7fffffffu;
-	return ((mark & 0x80000000u) && *len <= max && *len <= n - MARK);
+	return ((mark & 0x80000000u) && *len <= max && *len <= n - RECORD_MARK);
 }
 
 enum record_state
@@ -97,8 +96,8 @@ record_feed(struct record *r, size_t max, const uint8_t *in, size_t n,
 	record_done(r); /* the previous one was served */
 	if (r->len == 0 && r->mark_len == 0 && r->left == 0 &&
 	    in_place(in, n, max, len)) {
-		*body = in + MARK;
-		*used = MARK + *len;
+		*body = in + RECORD_MARK;
+		*used = RECORD_MARK + *len;
 		return (RECORD_WHOLE);
 	}
 	while (at < n) {
@@ -106,7 +105,7 @@ record_feed(struct record *r, size_t max, const uint8_t *in, size_t n,
 
 		if (r->left == 0) {
 			r->mark[r->mark_len++] = in[at++];
-			if (r->mark_len < MARK)
+			if (r->mark_len < RECORD_MARK)
 				continue;
 			if (!begin_fragment(r, max))
 				return (RECORD_BAD);

@@ -6,6 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum {
+	RECORD_MARK = 4 /* bytes before each fragment */
+};
+
 /*
  * Record marking (RFC 5531 section 11): a stream of bytes cut into records,
  * each of one or more fragments.  Zero is the state between two records.
@@ -14,9 +18,10 @@ struct record {
 	uint8_t *body; /* of the fragments so far; NULL while there is none */
 	size_t len;
 	size_t room;
-	uint32_t left;   /* bytes of the current fragment still to come */
-	bool last;       /* the current fragment is the record's last */
-	uint8_t mark[4]; /* a fragment's header, as far as it has arrived */
+	uint32_t left; /* bytes of the current fragment still to come */
+	bool last;     /* the current fragment is the record's last */
+	uint8_t mark[RECORD_MARK]; /* a fragment's header, as far as it has
+				      arrived */
 	unsigned mark_len;
 };
 

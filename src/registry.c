@@ -82,45 +82,53 @@ is_program_foreign(
 	return (fact);
 }
 
+/* Return true if facts about sockets can change this verdict. */
+static bool
+needs_facts(enum verdict verdict, uid_t who, const struct mapping *same)
+{
+	if (who == UID_ROOT) /* does it still hold its old port? */
+		return (verdict == VERDICT_OK && same != NULL &&
+			same->owner == UID_ROOT);
+	/* an anonymous caller must hold the port also of an identical entry */
+	return (verdict == VERDICT_OK ||
+		(verdict == VERDICT_UNCHANGED && who == UID_UNKNOWN));
+}
+
 /*
- * Judge a SET.  Query sock_diag only if its most favourable results would grant
- * it, and only for facts that matter.
+ * Judge a SET in place of `same`, or NULL.  Query sock_diag only if its most
+ * favourable results would grant it, and only for facts that matter.
  */
 static enum verdict
 judge(const struct peer *peer, const struct mapping *want,
-    const struct mapping **same_p)
+    const struct mapping *same)
 {
 	uid_t user, who = want->owner;
 	/* the most favourable: FACT_NO, but for .holds */
 	struct facts f = {
-	    .same = table_lookup(table, want->prog, want->vers, want->prot),
+	    .same = same,
 	    .holds = FACT_YES,
 	    .all = table_count(table) - TABLE_SELF,
 	    .of_class = table_count_class(table, who),
 	    .own = table_count_owner(table, who),
 	};
-	const struct mapping *same = f.same;
 	bool identical = same != NULL && same->port == want->port;
+	bool contested = identical && same->owner != who;
 	enum verdict verdict = policy_set(who, want, &f);
 
-	*same_p = same;
-	if (!verdict_is_ok(verdict) ||
-	    (verdict == VERDICT_UNCHANGED && who != UID_UNKNOWN) ||
-	    (who == UID_ROOT && (same == NULL || same->owner != UID_ROOT)))
+	if (!needs_facts(verdict, who, same))
 		return (verdict);
 	user = user_of(peer, who);
-	if (policy_must_hold(who, want->port) ||
-	    (identical && same->owner != who))
+	if (policy_must_hold(who, want->port) || contested)
 		f.holds = holder_is(who, want->prot, want->port, user);
 	if (who != UID_ROOT)
 		f.foreign = is_program_foreign(want, same, user);
-	if (identical && same->owner != who) {
+	if (contested) {
 		f.same_in_use = is_in_use(same, who);
 		f.owner_holds =
 		    holder_is(who, same->prot, same->port, same->owner);
 	}
 	if (same != NULL && !identical && same->owner == who)
-		f.old_in_use =
+		f.holds_old =
 		    keep_stale ? FACT_YES
 			       : holder_is(who, same->prot, same->port, user);
 	return (policy_set(who, want, &f));
@@ -174,11 +182,12 @@ enum verdict
 registry_set(const struct peer *peer, struct mapping *want)
 {
 	enum verdict verdict = policy_origin(peer->origin);
-	const struct mapping *same;
+	const struct mapping *same =
+	    table_lookup(table, want->prog, want->vers, want->prot);
 
 	want->owner = identity(peer);
 	if (verdict == VERDICT_OK)
-		verdict = judge(peer, want, &same);
+		verdict = judge(peer, want, same);
 	if (verdict == VERDICT_OK)
 		verdict = put(want, same);
 	if (!verdict_is_ok(verdict))

@@ -26,6 +26,9 @@ static struct service_options options;
 static struct wire_dump dump;
 static uint64_t dump_generation;
 
+/* For the log: a call without one. */
+static const struct mapping no_mapping;
+
 /*
  * Version 2, RFC 1833 section 3.2.
  */
@@ -55,10 +58,8 @@ reply_verdict(
 static void
 proc_null(SVCXPRT *xprt, const struct call *call)
 {
-	static const struct mapping none;
-
 	svc_sendreply(xprt, (xdrproc_t)wire_void, NULL);
-	log_call(&call->peer, PMAPPROC_NULL, &none, 0);
+	log_call(&call->peer, PMAPPROC_NULL, &no_mapping, 0);
 }
 
 static void
@@ -82,13 +83,13 @@ proc_unset(SVCXPRT *xprt, const struct call *call)
 }
 
 /* Gather how the call arrived, for policy. */
-static struct link_caller
-link_caller(const struct call *call)
+static struct arrival
+arrival_of(const struct call *call)
 {
 	const struct in_addr from = call->peer.from.sin_addr;
 	bool on_lo = peer_is_lo(call->ifindex);
 
-	return ((struct link_caller){.origin = call->peer.origin,
+	return ((struct arrival){.origin = call->peer.origin,
 	    .own = on_lo || ifaddr_is_own(from),
 	    .on_link = ifaddr_on_link(from, call->ifindex),
 	    .martian = pmap_is_127(call->local_addr) && !on_lo});
@@ -107,7 +108,7 @@ proc_getport(SVCXPRT *xprt, const struct call *call)
 	port = found == NULL ? 0 : found->port;
 	/* a broadcast asks many hosts, and only those with the program reply */
 	if (!call->broadcast ||
-	    (port != 0 && policy_broadcast(link_caller(call))))
+	    (port != 0 && policy_broadcast(arrival_of(call))))
 		svc_sendreply(xprt, (xdrproc_t)xdr_u_int32_t, &port);
 	log_call(&call->peer, PMAPPROC_GETPORT, &m, port);
 }
@@ -133,16 +134,14 @@ encode_dump(void)
 static void
 proc_dump(SVCXPRT *xprt, const struct call *call)
 {
-	static const struct mapping none;
-
 	if (encode_dump() == -1) {
 		svcerr_systemerr(xprt);
 		log_error("dump", ENOMEM);
 		return;
 	}
 	svc_sendreply(xprt, (xdrproc_t)wire_dump, &dump);
-	log_call(
-	    &call->peer, PMAPPROC_DUMP, &none, (uint32_t)table_count(table));
+	log_call(&call->peer, PMAPPROC_DUMP, &no_mapping,
+	    (uint32_t)table_count(table));
 }
 
 static void
@@ -155,7 +154,7 @@ proc_callit(SVCXPRT *xprt, const struct call *call)
 	    .xid = call->xid,
 	    .reply_max = call->peer.origin == ORIGIN_NETWORK ? CALLIT_REPLY_MAX
 							     : SIZE_MAX};
-	const struct link_caller caller = link_caller(call);
+	const struct arrival caller = arrival_of(call);
 	enum callit_outcome outcome = CALLIT_REFUSED;
 	const struct mapping *service;
 
@@ -200,7 +199,6 @@ static const struct procedure {
 static void
 dispatch(struct svc_req *request, SVCXPRT *xprt)
 {
-	static const struct mapping none;
 	const struct call *call = transport_call(xprt);
 	const struct procedure *procedure;
 	enum verdict verdict;
@@ -218,8 +216,8 @@ dispatch(struct svc_req *request, SVCXPRT *xprt)
 	verdict = policy_origin(call->peer.origin);
 	if (procedure->changes && !verdict_is_ok(verdict)) {
 		svcerr_weakauth(xprt);
-		registry_refuse(
-		    &call->peer, verdict, (uint32_t)request->rq_proc, &none);
+		registry_refuse(&call->peer, verdict,
+		    (uint32_t)request->rq_proc, &no_mapping);
 		return;
 	}
 	/* its client asks again; the others of the ring wait for it */
@@ -312,9 +310,9 @@ service_start(
 	table = t;
 	options = *o;
 	return (
-	    svc_reg(xprt, PMAPPROG, PMAPVERS, dispatch, NULL) &&
-		    svc_reg(xprt, PMAPPROG, RPCBVERS, dispatch_rpcb, NULL) &&
-		    svc_reg(xprt, PMAPPROG, RPCBVERS4, dispatch_rpcb, NULL)
+	    svc_reg(xprt, PMAP_PROG, PMAPVERS, dispatch, NULL) &&
+		    svc_reg(xprt, PMAP_PROG, RPCBVERS, dispatch_rpcb, NULL) &&
+		    svc_reg(xprt, PMAP_PROG, RPCBVERS4, dispatch_rpcb, NULL)
 		? 0
 		: -1);
 }

@@ -47,13 +47,6 @@ struct udp_request {
 	struct port_filter filter;
 };
 
-struct search {
-	uid_t uid;      /* whose sockets are of interest */
-	bool found;     /* any socket */
-	bool found_uid; /* one of uid */
-	uid_t holder;   /* the lowest uid of the sockets found */
-};
-
 enum progress {
 	MORE,
 	DONE,
@@ -156,7 +149,7 @@ has_failed(const struct nlmsghdr *nlh)
 }
 
 static enum progress
-inspect(const struct nlmsghdr *nlh, struct search *s)
+inspect(const struct nlmsghdr *nlh, uid_t user, struct sockdiag_port *found)
 {
 	const struct inet_diag_msg *msg = NLMSG_DATA(nlh);
 
@@ -170,18 +163,21 @@ inspect(const struct nlmsghdr *nlh, struct search *s)
 	    nlh->nlmsg_len < NLMSG_LENGTH(sizeof(*msg)))
 		return (FAILED);
 	if (serves_ipv4(nlh, msg)) {
-		s->found = true;
-		if (msg->idiag_uid == s->uid)
-			s->found_uid = true;
-		if (msg->idiag_uid < s->holder)
-			s->holder = msg->idiag_uid;
+		found->state = PORT_BOUND;
+		if (msg->idiag_uid == user)
+			found->of_user = true;
+		if (msg->idiag_uid < found->lowest)
+			found->lowest = msg->idiag_uid;
 	}
 	return (MORE);
 }
 
-/* Read one dump to its end.  Return 0, or -1 if it is not complete. */
+/*
+ * Read one dump to its end, and add what it has.  Return 0, or -1 if it is not
+ * complete.
+ */
 static int
-read_dump(struct search *s)
+read_dump(uid_t user, struct sockdiag_port *found)
 {
 	static union {
 		struct nlmsghdr align;
@@ -201,7 +197,7 @@ read_dump(struct search *s)
 		for (const struct nlmsghdr *nlh = (const void *)buf.bytes;
 		     progress == MORE && NLMSG_OK(nlh, left);
 		     nlh = NLMSG_NEXT(nlh, left))
-			progress = inspect(nlh, s);
+			progress = inspect(nlh, user, found);
 	}
 	return (progress == DONE ? 0 : -1);
 }
@@ -217,30 +213,24 @@ discard(void)
 	unfinished = false;
 }
 
-static enum port_state
-search(uint32_t prot, uint32_t port, struct search *s)
+struct sockdiag_port
+sockdiag_dump(uint32_t prot, uint32_t port, uid_t user)
 {
-	bool failed;
+	struct sockdiag_port found = {PORT_UNKNOWN, false, UID_UNKNOWN};
 
 	if (diag_fd == -1)
-		return (PORT_UNKNOWN);
+		return (found);
 	if (unfinished)
 		discard();
-	failed = prot == IPPROTO_TCP
-		     ? request_tcp(port) || read_dump(s)
-		     : request_udp(AF_INET, port) || read_dump(s) ||
-			   request_udp(AF_INET6, port) || read_dump(s);
-	unfinished = failed;
-	return (failed ? PORT_UNKNOWN : s->found ? PORT_BOUND : PORT_FREE);
-}
-
-struct sockdiag_port
-sockdiag_port(uint32_t prot, uint32_t port, uid_t user)
-{
-	struct search s = {.uid = user, .holder = UID_UNKNOWN};
-	enum port_state state = search(prot, port, &s);
-
-	return ((struct sockdiag_port){state, s.found_uid, s.holder});
+	found.state = PORT_FREE;
+	unfinished =
+	    prot == IPPROTO_TCP
+		? request_tcp(port) || read_dump(user, &found)
+		: request_udp(AF_INET, port) || read_dump(user, &found) ||
+		      request_udp(AF_INET6, port) || read_dump(user, &found);
+	if (unfinished)
+		found.state = PORT_UNKNOWN;
+	return (found);
 }
 
 /*
@@ -251,7 +241,7 @@ sockdiag_port(uint32_t prot, uint32_t port, uid_t user)
 static bool
 can_dump(uint32_t prot)
 {
-	struct search none = {0};
+	struct sockdiag_port none = {0};
 	struct {
 		struct nlmsghdr nlh;
 		struct inet_diag_req_v2 diag;
@@ -260,7 +250,7 @@ can_dump(uint32_t prot)
 	    .diag = {.sdiag_family = AF_INET, .sdiag_protocol = (uint8_t)prot},
 	};
 
-	return (send_request(&r, sizeof(r)) == 0 && read_dump(&none) == 0);
+	return (send_request(&r, sizeof(r)) == 0 && read_dump(0, &none) == 0);
 }
 
 int
@@ -337,7 +327,7 @@ lookup(uint32_t prot, const struct sockaddr_in *local,
 }
 
 enum port_state
-sockdiag_find(
+sockdiag_exact(
     uint32_t prot, struct in_addr addr, int ifindex, uint32_t port, uid_t *uid)
 {
 	const struct sockaddr_in local = {

@@ -27,7 +27,7 @@ int sockdiag_open(void);
  * and 10 us unless thousands of sockets share the port.  Misses TCP sockets
  * that do not listen, and sockets bound to another interface.
  */
-enum port_state sockdiag_find(
+enum port_state sockdiag_exact(
     uint32_t prot, struct in_addr, int ifindex, uint32_t port, uid_t *uid);
 
 /*
@@ -48,6 +48,6 @@ struct sockdiag_port {
  * Look up all sockets that are bound to a port, by a dump that the kernel
  * filters: up to 10 ms with 100,000 sockets.
  */
-struct sockdiag_port sockdiag_port(uint32_t prot, uint32_t port, uid_t user);
+struct sockdiag_port sockdiag_dump(uint32_t prot, uint32_t port, uid_t user);
 
 #endif

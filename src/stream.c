@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/select.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -23,7 +22,6 @@
 enum {
 	INPUT = 16384,                /* bytes read at once */
 	OUTBUF_MAX = 4 * 1024 * 1024, /* unsent bytes of all connections */
-	MARK = 4 /* bytes of a record mark, RFC 5531 sec. 11 */
 };
 
 struct stream {
@@ -131,7 +129,7 @@ on_writable(void *arg)
 	free(s->outbuf);
 	s->outbuf = NULL;
 	s->outbuf_len = s->outbuf_sent = 0;
-	conn_block(&s->conn, false, loop_now());
+	conn_set_blocked(&s->conn, false, loop_now());
 	/* continue with calls that were read before or have arrived since */
 	loop_watch(fd, on_readable, NULL, s);
 	loop_defer(fd);
@@ -153,7 +151,7 @@ buffer_output(struct stream *s, const uint8_t *bytes, size_t len)
 	memcpy(s->outbuf, bytes, len);
 	s->outbuf_len = len;
 	outbuf_total += len;
-	conn_block(&s->conn, true, loop_now());
+	conn_set_blocked(&s->conn, true, loop_now());
 	loop_watch(s->t.xprt.xp_fd, NULL, on_writable, s);
 }
 
@@ -182,15 +180,15 @@ on_reply(SVCXPRT *xprt, struct rpc_msg *reply)
 {
 	struct stream *s = (struct stream *)(void *)xprt;
 	uint8_t *at = transport_replies + out_used;
-	size_t len = transport_encode(
-	    &s->t, reply, at + MARK, TRANSPORT_REPLIES - out_used - MARK);
+	size_t len = transport_encode(&s->t, reply, at + RECORD_MARK,
+	    TRANSPORT_REPLIES - out_used - RECORD_MARK);
 
 	if (len == 0) {
 		s->closing = true;
 		return (FALSE);
 	}
 	be32enc(at, 0x80000000u | (uint32_t)len);
-	out_used += MARK + len;
+	out_used += RECORD_MARK + len;
 	return (TRUE);
 }
 
@@ -325,7 +323,7 @@ stream_open(int fd, const struct peer *peer, bool accepts_fds)
 	if (s != NULL && conn_is_full(peer->origin) &&
 	    (victim = conn_victim(peer->origin)) != NULL)
 		evict(victim);
-	if (s == NULL || fd >= FD_SETSIZE || conn_is_full(peer->origin) ||
+	if (s == NULL || conn_is_full(peer->origin) ||
 	    transport_register(&s->t, fd, on_reply) == -1) {
 		free(s);
 		close_connection(fd, peer, untrusted);

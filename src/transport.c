@@ -106,7 +106,7 @@ decode_call(struct transport *t, struct rpc_msg *msg)
 		transport_badcall(&t->call, "credential");
 		return (CALL_REJECTED);
 	}
-	if (msg->rm_call.cb_prog != PMAPPROG) {
+	if (msg->rm_call.cb_prog != PMAP_PROG) {
 		svcerr_noprog(&t->xprt);
 		transport_badcall(&t->call, "program");
 		return (CALL_REJECTED);

@@ -12,6 +12,7 @@
 #include "addrfilt.h"
 #include "pmap.h"
 #include "policy.h"
+#include "record.h"
 #include "table.h"
 #include "wire.h"
 
@@ -113,8 +114,8 @@ size_t transport_encode(const struct transport *, const struct rpc_msg *,
  */
 enum {
 	TRANSPORT_BATCH = 65536,
-	TRANSPORT_DUMP_MAX =
-	    4 + WIRE_REPLY_HEAD + WIRE_ENTRY * (QUOTA_ALL + TABLE_SELF) + 4,
+	TRANSPORT_DUMP_MAX = RECORD_MARK + WIRE_REPLY_HEAD +
+			     WIRE_ENTRY * (QUOTA_ALL + TABLE_SELF) + 4,
 	TRANSPORT_REPLIES = (TRANSPORT_BATCH + TRANSPORT_DUMP_MAX + 7) & ~7
 };
 extern uint8_t transport_replies[TRANSPORT_REPLIES];

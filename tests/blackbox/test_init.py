@@ -184,10 +184,10 @@ for i, spec in enumerate(sys.argv[1:n]):
         s.bind((addr, int(port)))
     if what in ("unix", "tcp", "tcp6"):
         s.listen()
-    os.dup2(s.fileno(), 50 + i)
+    os.dup2(s.fileno(), 200 + i)
 for i in range(n - 1):
-    os.dup2(50 + i, 3 + i)
-    os.close(50 + i)
+    os.dup2(200 + i, 3 + i)
+    os.close(200 + i)
 early = os.environ.pop("EARLY", None)
 if early:
     r, w = os.pipe()

@@ -43,7 +43,7 @@ MUTANTS = [
      "An entry moves although its server is running.",
      "tests/blackbox/test_rights.py -k another_port_only",
      ("src/policy.c",
-      "return (same->owner == who ? deny_if(f->old_in_use, FACT_YES, "
+      "return (same->owner == who ? deny_if(f->holds_old, FACT_YES, "
       "VERDICT_DENY_BOUND) : VERDICT_OK);",
       "return (VERDICT_OK);")),
 
@@ -212,8 +212,8 @@ MUTANTS = [
      "A dump that misses a socket counts as a proof.",
      "tests/unit/test_holder.c",
      ("src/holder.c",
-      "if (all.of_user || all.state == PORT_UNKNOWN) break;",
-      "if (i == 0 || all.of_user) break;")),
+      "if (decides(&all, user) || all.state == PORT_UNKNOWN) break;",
+      "if (i == 0 || decides(&all, user)) break;")),
 
     ("holder-free",
      "Lookups of a tenth of a millisecond are free.",
@@ -226,15 +226,15 @@ MUTANTS = [
      "A lookup misses a socket that is bound to an interface.",
      "tests/unit/test_holder.c",
      ("src/holder.c",
-      "sockdiag_find(prot, addr, ifindex, port, &uid)",
-      "sockdiag_find(prot, addr, 0 * ifindex, port, &uid)")),
+      "sockdiag_exact(prot, addr, ifindex, port, &uid)",
+      "sockdiag_exact(prot, addr, 0 * ifindex, port, &uid)")),
 
     ("holder-lookups",
      "Lookups that take long are free.",
      "tests/unit/test_holder.c",
      ("src/holder.c",
       "if (cost > FREE_US) {",
-      "if (find == find_all) {")),
+      "if (find == find_by_dump) {")),
 
     ("identical-owner",
      "An identical SET of another user is granted.",
@@ -538,8 +538,22 @@ MUTANTS = [
      "tests/unit/test_registry.c",
      ("src/registry.c",
       "enum verdict verdict = policy_origin(peer->origin); const struct "
-      "mapping *same;",
-      "enum verdict verdict = VERDICT_OK; const struct mapping *same;")),
+      "mapping *same =",
+      "enum verdict verdict = VERDICT_OK; const struct mapping *same =")),
+
+    ("sockdiag-end",
+     "A kernel without udp_diag has only free ports.",
+     "tests/blackbox/test_start.py -k udp_diag",
+     ("src/sockdiag.c",
+      "return (has_failed(nlh) ? FAILED : DONE);",
+      "return (DONE);")),
+
+    ("udp-buffers",
+     "Under systemd the buffers for replies become small.",
+     "tests/blackbox/test_init.py -k init_has_set",
+     ("src/listen.c",
+      "now / 2 < bytes)",
+      "now / 2 <= bytes)")),
 
     ("registry-unset-origin",
      "registry_unset() relies on the check of its caller.",

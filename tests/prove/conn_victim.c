@@ -6,8 +6,7 @@
  * returns NULL only if there is no other connection than root's.
  * conn_slowest() does so for blocked connections, without regard to classes.
  *
- * Bound: three connections of up to three sources; the origin is the local
- * socket or the network, as loopback has no rule of its own.
+ * Bound: three connections of up to three sources.
  * Run: --unwind 6
  */
 #include "prove.h"
@@ -137,14 +136,13 @@ prove(void)
 	for (size_t i = 0; i <= CONNS; i++) {
 		if (i != blocked)
 			continue;
-		if (nondet_bool()) {
-			any_connections(ORIGIN_LOCAL, i);
-			prove_victim(ORIGIN_LOCAL);
-		} else {
-			any_connections(ORIGIN_NETWORK, i);
-			prove_victim(ORIGIN_NETWORK);
+		for (enum origin o = 0; o < ORIGINS; o++) {
+			if (o + 1 < ORIGINS && nondet_bool())
+				continue;
+			any_connections(o, i);
+			prove_victim(o);
+			prove_slowest();
+			return;
 		}
-		prove_slowest();
-		return;
 	}
 }

@@ -33,7 +33,7 @@ spec_allowed(uint32_t prog, uint32_t proc)
 }
 
 static void
-prove_target(struct link_caller c)
+prove_target(struct arrival c)
 {
 	uint32_t prog = nondet_u32(), proc = nondet_u32();
 	uint32_t port = nondet_u32(), own_port = nondet_u32();
@@ -53,7 +53,7 @@ prove_target(struct link_caller c)
 void
 prove(void)
 {
-	struct link_caller c = {.origin = (enum origin)any_size(0, ORIGINS - 1),
+	struct arrival c = {.origin = (enum origin)any_size(0, ORIGINS - 1),
 	    .own = nondet_bool(),
 	    .on_link = nondet_bool(),
 	    .martian = nondet_bool()};

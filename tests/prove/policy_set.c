@@ -51,9 +51,9 @@ spec_may_replace(uid_t who, const struct mapping *want, const struct facts *f)
 		return (f->owner_holds == FACT_NO ? FACT_YES : FACT_UNKNOWN);
 	}
 	/* a live entry of another user makes the program that user's */
-	if (!own || f->old_in_use == FACT_NO)
+	if (!own || f->holds_old == FACT_NO)
 		return (FACT_YES);
-	return (f->old_in_use == FACT_YES ? FACT_NO : FACT_UNKNOWN);
+	return (f->holds_old == FACT_YES ? FACT_NO : FACT_UNKNOWN);
 }
 
 static bool
@@ -120,7 +120,7 @@ prove(void)
 	struct facts f = {.same = nondet_bool() ? &same : NULL,
 	    .holds = any_fact(),
 	    .foreign = any_fact(),
-	    .old_in_use = any_fact(),
+	    .holds_old = any_fact(),
 	    .same_in_use = any_fact(),
 	    .owner_holds = any_fact(),
 	    .all = nondet_size(),

@@ -156,8 +156,8 @@ MUTANTS = [
      "A record in place ends behind its input.",
      "record_place",
      ("src/record.c",
-      "*used = MARK + *len;",
-      "*used = MARK + *len + 1;")),
+      "*used = RECORD_MARK + *len;",
+      "*used = RECORD_MARK + *len + 1;")),
 
     ("record-room",
      "The buffer of a record has less room than its bytes need.",

@@ -97,8 +97,8 @@ test_victim_is_the_idlest_of_the_busiest(void **state)
 	conn_touch(&members[10], 2000);
 	assert_ptr_equal(conn_victim(ORIGIN_NETWORK), &members[11]);
 	/* blocked connections count, too */
-	conn_block(&members[11], true, 2001);
-	conn_block(&members[12], true, 2002);
+	conn_set_blocked(&members[11], true, 2001);
+	conn_set_blocked(&members[12], true, 2002);
 	assert_ptr_equal(conn_victim(ORIGIN_NETWORK), &members[13]);
 	remove_member(13);
 	remove_member(14);
@@ -123,9 +123,9 @@ test_roots_local_connections_are_exempt(void **state)
 	assert_null(conn_victim(ORIGIN_LOCAL));
 	conn_add(&members[5], &user, 10);
 	assert_ptr_equal(conn_victim(ORIGIN_LOCAL), &members[5]);
-	conn_block(&members[0], true, 1);
+	conn_set_blocked(&members[0], true, 1);
 	assert_null(conn_slowest());
-	conn_block(&members[5], true, 2);
+	conn_set_blocked(&members[5], true, 2);
 	assert_ptr_equal(conn_slowest(), &members[5]);
 }
 
@@ -153,9 +153,9 @@ test_overdue(void **state)
 	assert_ptr_equal(conn_expired(100 + CONN_IDLE_MS, &next), &members[1]);
 	remove_member(1);
 	/* on the local socket: one that does not read its replies */
-	conn_block(&members[0], true, 60);
+	conn_set_blocked(&members[0], true, 60);
 	assert_ptr_equal(conn_expired(60 + CONN_IDLE_MS, &next), &members[0]);
-	conn_block(&members[0], false, 70);
+	conn_set_blocked(&members[0], false, 70);
 	assert_null(conn_expired(100 + CONN_IDLE_MS, &next));
 }
 

@@ -39,7 +39,7 @@ loop_now(void)
 }
 
 struct sockdiag_port
-sockdiag_port(uint32_t prot, uint32_t port, uid_t user)
+sockdiag_dump(uint32_t prot, uint32_t port, uid_t user)
 {
 	(void)prot;
 	(void)port;
@@ -50,7 +50,7 @@ sockdiag_port(uint32_t prot, uint32_t port, uid_t user)
 }
 
 enum port_state
-sockdiag_find(
+sockdiag_exact(
     uint32_t prot, struct in_addr addr, int ifindex, uint32_t port, uid_t *uid)
 {
 	(void)prot;

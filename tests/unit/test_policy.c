@@ -169,9 +169,9 @@ test_moving(void **state)
 
 		same.owner = users[i];
 		assert_int_equal(set(users[i], f), VERDICT_OK);
-		f.old_in_use = FACT_YES;
+		f.holds_old = FACT_YES;
 		assert_int_equal(set(users[i], f), VERDICT_DENY_BOUND);
-		f.old_in_use = FACT_UNKNOWN;
+		f.holds_old = FACT_UNKNOWN;
 		assert_int_equal(set(users[i], f), VERDICT_DENY_BUSY);
 		/* root takes over, and others replace what is stale */
 		same.owner = 2000;
@@ -277,7 +277,7 @@ static void
 test_callit_callers(void **state)
 {
 	static const struct {
-		struct link_caller caller;
+		struct arrival caller;
 		bool served[3]; /* by -c none, host, link */
 	} cases[] = {
 	    {{ORIGIN_LOOPBACK, true, true, false}, {false, true, true}},
@@ -303,12 +303,12 @@ test_callit_targets(void **state)
 	static const uint32_t trusting[] = {100003, 100005, 100007, 100009,
 	    100011, 100017, 100021, 100024, 100028, 100069, 100227, 100232,
 	    100300, 390113, 600100069};
-	const struct link_caller own = {.own = true}, other = {.on_link = true};
+	const struct arrival own = {.own = true}, other = {.on_link = true};
 
 	(void)state;
 	for (uint32_t proc = 0; proc < 10; proc++) {
 		for (int i = 0; i < 2; i++) {
-			const struct link_caller c = i == 0 ? own : other;
+			const struct arrival c = i == 0 ? own : other;
 
 			assert_false(policy_callit_target(
 			    c, PMAP_PROG, proc, 5000, 111));
@@ -349,11 +349,11 @@ static void
 test_broadcasts(void **state)
 {
 	(void)state;
-	assert_true(policy_broadcast((struct link_caller){.own = true}));
-	assert_true(policy_broadcast((struct link_caller){.on_link = true}));
-	assert_false(policy_broadcast((struct link_caller){0}));
+	assert_true(policy_broadcast((struct arrival){.own = true}));
+	assert_true(policy_broadcast((struct arrival){.on_link = true}));
+	assert_false(policy_broadcast((struct arrival){0}));
 	assert_false(policy_broadcast(
-	    (struct link_caller){.on_link = true, .martian = true}));
+	    (struct arrival){.on_link = true, .martian = true}));
 }
 
 int

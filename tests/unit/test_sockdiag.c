@@ -37,7 +37,7 @@ bound(int family, int type, int v6only, uint32_t *port)
 static enum port_state
 find(uint32_t prot, uint32_t port, uid_t *uid)
 {
-	return (sockdiag_find(
+	return (sockdiag_exact(
 	    prot, (struct in_addr){htonl(INADDR_LOOPBACK)}, 0, port, uid));
 }
 
@@ -49,17 +49,17 @@ check(int family, int type, uint32_t prot, int v6only, enum port_state expected)
 	uid_t uid;
 	int fd = bound(family, type, v6only, &port);
 
-	all = sockdiag_port(prot, port, geteuid());
+	all = sockdiag_dump(prot, port, geteuid());
 	assert_int_equal(all.state, expected);
 	assert_int_equal(all.of_user, expected == PORT_BOUND);
 	assert_int_equal(
 	    all.lowest, expected == PORT_BOUND ? geteuid() : UID_UNKNOWN);
-	all = sockdiag_port(prot, port, geteuid() + 1);
+	all = sockdiag_dump(prot, port, geteuid() + 1);
 	assert_false(all.of_user);
 	assert_int_equal(find(prot, port, &uid), expected);
 	assert_int_equal(uid, expected == PORT_BOUND ? geteuid() : UID_UNKNOWN);
 	close(fd);
-	assert_int_equal(sockdiag_port(prot, port, 0).state, PORT_FREE);
+	assert_int_equal(sockdiag_dump(prot, port, 0).state, PORT_FREE);
 	assert_int_equal(find(prot, port, &uid), PORT_FREE);
 }
 
@@ -89,7 +89,7 @@ test_only_that_port(void **state)
 	int fd = bound(AF_INET, SOCK_DGRAM, 0, &port);
 
 	(void)state;
-	assert_int_equal(sockdiag_port(IPPROTO_TCP, port, 0).state, PORT_FREE);
+	assert_int_equal(sockdiag_dump(IPPROTO_TCP, port, 0).state, PORT_FREE);
 	close(fd);
 }
 
@@ -141,15 +141,15 @@ test_when_it_cannot_be_known(void **state)
 		for (int nth = 1; nth <= 2; nth++) {
 			wrap_fail(functions[i], nth, ENOBUFS);
 			assert_int_equal(
-			    sockdiag_port(IPPROTO_UDP, port, 0).state,
+			    sockdiag_dump(IPPROTO_UDP, port, 0).state,
 			    PORT_UNKNOWN);
 			wrap_reset();
 			/* a broken reply does not spoil the next one */
 			assert_int_equal(
-			    sockdiag_port(IPPROTO_UDP, port, 0).state,
+			    sockdiag_dump(IPPROTO_UDP, port, 0).state,
 			    PORT_BOUND);
 			assert_int_equal(
-			    sockdiag_port(IPPROTO_TCP, port, 0).state,
+			    sockdiag_dump(IPPROTO_TCP, port, 0).state,
 			    PORT_FREE);
 		}
 	}
@@ -158,7 +158,7 @@ test_when_it_cannot_be_known(void **state)
 	assert_int_equal(sockdiag_open(), -1);
 	wrap_reset();
 	assert_int_equal(
-	    sockdiag_port(IPPROTO_UDP, port, 0).state, PORT_UNKNOWN);
+	    sockdiag_dump(IPPROTO_UDP, port, 0).state, PORT_UNKNOWN);
 }
 
 static void
@@ -178,9 +178,9 @@ test_bound_to_an_interface(void **state)
 	getsockname(fd, (struct sockaddr *)&addr, &len);
 	port = ntohs(addr.sin_port);
 	assert_int_equal(
-	    sockdiag_find(IPPROTO_UDP, loopback, 0, port, &uid), PORT_FREE);
+	    sockdiag_exact(IPPROTO_UDP, loopback, 0, port, &uid), PORT_FREE);
 	assert_int_equal(
-	    sockdiag_find(IPPROTO_UDP, loopback, lo, port, &uid), PORT_BOUND);
+	    sockdiag_exact(IPPROTO_UDP, loopback, lo, port, &uid), PORT_BOUND);
 	assert_int_equal(uid, geteuid());
 	close(fd);
 }
