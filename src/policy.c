@@ -208,6 +208,6 @@ policy_callit_target(struct arrival c, uint32_t prog, uint32_t proc,
 			return (true);
 	if (is_protected(prog))
 		return (false);
-	/* RFC 5531 section 8.4: programs of users, and transient ones */
+	/* RFC 5531 section 8.3: programs of users, and transient ones */
 	return (c.own || (prog >= 0x20000000 && prog <= 0x5fffffff));
 }
