@@ -39,7 +39,7 @@ static struct journal {
 	char boot[64];
 	const struct table *table;
 	int old_fd; /* the journal found at start, or -1 */
-	int fd;     /* the journal written, or -1 */
+	FILE *file; /* the journal written, or NULL */
 	size_t lines;
 	bool enabled;
 	bool checked; /* a file found at start was checked */
@@ -175,7 +175,7 @@ journal_prepare(const char *path, bool own_dir, uid_t uid, gid_t gid)
 	bool made;
 	int dir_fd;
 
-	journal = (struct journal){.old_fd = -1, .fd = -1, .retry = INT64_MAX};
+	journal = (struct journal){.old_fd = -1, .retry = INT64_MAX};
 	if (path == NULL)
 		return;
 	if (strlen(path) >= sizeof(journal.path) || path[0] != '/')
@@ -216,9 +216,9 @@ journal_dir(void)
 static void
 stop_writing(int error)
 {
-	if (journal.fd != -1)
-		close(journal.fd);
-	journal.fd = -1;
+	if (journal.file != NULL)
+		fclose(journal.file);
+	journal.file = NULL;
 	journal.retry = loop_now() + RETRY_MS;
 	if (journal.broken)
 		return;
@@ -257,23 +257,6 @@ write_all(FILE *f)
 	return (fflush(f) == EOF || ferror(f) ? -1 : 0);
 }
 
-/* Return a stream that writes to a copy of `fd`, or NULL with errno. */
-static FILE *
-open_copy(int fd)
-{
-	int copy = dup(fd), error;
-	FILE *f;
-
-	if (copy == -1)
-		return (NULL);
-	if ((f = fdopen(copy, "a")) == NULL) {
-		error = errno;
-		close(copy);
-		errno = error;
-	}
-	return (f);
-}
-
 /* Write the table to a new file, and replace the journal by it. */
 static int
 rewrite(void)
@@ -296,20 +279,20 @@ rewrite(void)
 	    0600);
 	if (fd == -1)
 		return (-1);
-	if ((f = open_copy(fd)) == NULL || write_all(f) == -1 ||
+	if ((f = fdopen(fd, "a")) == NULL || write_all(f) == -1 ||
 	    rename(journal.temporary, journal.path) == -1) {
 		error = errno;
 		if (f != NULL)
 			fclose(f);
-		close(fd);
+		else
+			close(fd);
 		unlink(journal.temporary);
 		errno = error;
 		return (-1);
 	}
-	fclose(f);
-	if (journal.fd != -1)
-		close(journal.fd);
-	journal.fd = fd;
+	if (journal.file != NULL)
+		fclose(journal.file);
+	journal.file = f;
 	return (0);
 }
 
@@ -355,15 +338,18 @@ append(const char *line)
 {
 	size_t len = strlen(line);
 	struct stat st;
+	int fd;
 
-	if (journal.fd == -1)
+	if (journal.file == NULL)
 		return;
-	if (fstat(journal.fd, &st) == 0 && st.st_nlink == 0) {
+	fd = fileno(journal.file);
+	if (fstat(fd, &st) == 0 && st.st_nlink == 0) {
 		stop_writing(ENOENT); /* the file was removed or replaced */
 		return;
 	}
+	/* no stdio: nothing may stay in its buffer after an error */
 	errno = ENOSPC; /* write(2) sets no errno on a short write */
-	if (write(journal.fd, line, len) != (ssize_t)len) {
+	if (write(fd, line, len) != (ssize_t)len) {
 		stop_writing(errno);
 		return;
 	}

@@ -126,7 +126,6 @@ static const struct rule rules[] = {
     {SYS_newfstatat, DAEMON, NULL},
 #endif
     {SYS_fcntl, DAEMON, NULL},
-    {SYS_dup, DAEMON, NULL},
     {SYS_lseek, DAEMON, NULL},
     {SYS_renameat2, DAEMON, NULL},
 #ifdef SYS_renameat
