@@ -76,6 +76,8 @@ judge_mapping(uid_t who, const struct mapping *want)
 		return (VERDICT_DENY_RANGE);
 	if (is_protected(want->prog) && who != UID_ROOT && !pmap_is_system(who))
 		return (VERDICT_DENY_PROTECTED);
+	if (is_reserved(want->port) && who == UID_UNKNOWN)
+		return (VERDICT_DENY_RESERVED);
 	return (VERDICT_OK);
 }
 
@@ -138,12 +140,8 @@ policy_set(uid_t who, const struct mapping *want, const struct facts *f)
 
 	if (verdict == VERDICT_OK && policy_must_hold(who, want->port))
 		verdict = deny_if(f->holds, FACT_NO,
-		    who == UID_UNKNOWN && !is_reserved(want->port)
-			? VERDICT_DENY_HOLDER
-			: VERDICT_DENY_RESERVED);
-	if (verdict == VERDICT_OK && is_reserved(want->port) &&
-	    who == UID_UNKNOWN)
-		verdict = VERDICT_DENY_RESERVED;
+		    who == UID_UNKNOWN ? VERDICT_DENY_HOLDER
+				       : VERDICT_DENY_RESERVED);
 	if (verdict == VERDICT_OK && who != UID_ROOT)
 		verdict = deny_if(f->foreign, FACT_YES, VERDICT_DENY_PROGRAM);
 	if (verdict == VERDICT_OK && f->same != NULL)
@@ -154,7 +152,7 @@ policy_set(uid_t who, const struct mapping *want, const struct facts *f)
 }
 
 enum verdict
-policy_unset(uid_t who, const struct mapping *m, enum fact foreign)
+policy_unset(uid_t who, const struct mapping *m, enum fact held_by_other)
 {
 	if (m->prog == PMAP_PROG)
 		return (VERDICT_DENY_SELF);
@@ -163,7 +161,7 @@ policy_unset(uid_t who, const struct mapping *m, enum fact foreign)
 	if (who != m->owner)
 		return (VERDICT_DENY_OWNER);
 	return (who == UID_UNKNOWN
-		    ? deny_if(foreign, FACT_YES, VERDICT_DENY_OWNER)
+		    ? deny_if(held_by_other, FACT_YES, VERDICT_DENY_OWNER)
 		    : VERDICT_OK);
 }
 

@@ -57,10 +57,12 @@ enum verdict policy_set(
     uid_t who, const struct mapping *want, const struct facts *);
 
 /*
- * Return the verdict on the removal of this entry by the user `who`.  `foreign`
- * matters for anonymous callers: another user has a socket on its port.
+ * Return the verdict on the removal of this entry by the user `who`.
+ * `held_by_other` matters for anonymous callers: another user has a socket on
+ * its port.
  */
-enum verdict policy_unset(uid_t who, const struct mapping *, enum fact foreign);
+enum verdict policy_unset(
+    uid_t who, const struct mapping *, enum fact held_by_other);
 
 /* Whose CALLITs are forwarded (-c). */
 enum callit_scope {

@@ -200,13 +200,14 @@ registry_set(const struct peer *peer, struct mapping *want)
 static enum verdict
 judge_unset(const struct peer *peer, uid_t who, const struct mapping *m)
 {
-	enum fact foreign = FACT_NO;
-	enum verdict verdict = policy_unset(who, m, foreign);
+	enum fact held_by_other = FACT_NO;
+	enum verdict verdict = policy_unset(who, m, held_by_other);
 
 	if (verdict != VERDICT_OK || who != UID_UNKNOWN)
 		return (verdict);
-	foreign = holder_is_other(who, m->prot, m->port, user_of(peer, who));
-	return (policy_unset(who, m, foreign));
+	held_by_other =
+	    holder_is_other(who, m->prot, m->port, user_of(peer, who));
+	return (policy_unset(who, m, held_by_other));
 }
 
 enum verdict

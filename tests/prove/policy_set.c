@@ -31,7 +31,7 @@ spec_may_take_port(uid_t who, uint32_t port, enum fact holds)
 	if (who == 0)
 		return (FACT_YES);
 	if (who == UID_UNKNOWN)
-		return (low && holds != FACT_UNKNOWN ? FACT_NO : holds);
+		return (low ? FACT_NO : holds);
 	return (low ? holds : FACT_YES);
 }
 

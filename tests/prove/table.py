@@ -135,8 +135,8 @@ MUTANTS = [
      "An anonymous caller may register port 2049 if it holds it.",
      "policy_set",
      ("src/policy.c",
-      "if (verdict == VERDICT_OK && is_reserved(want->port) &&",
-      "if (verdict == VERDICT_OK && want->port < PORT_RESERVED &&")),
+      "if (is_reserved(want->port) && who == UID_UNKNOWN)",
+      "if (want->port < PORT_RESERVED && who == UID_UNKNOWN)")),
 
     ("policy-unset",
      "A user removes the entries of others.",
