@@ -6,6 +6,7 @@ CHANGELOG := $(firstword $(wildcard src/init/debian/changelog debian/changelog))
 VERSION := $(shell sed -n '1s/.*(\(.*\)).*/\1/p' $(CHANGELOG))
 
 PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR ?= $(PREFIX)/share/man
 UNITDIR ?= $(PREFIX)/lib/systemd/system
@@ -75,12 +76,15 @@ UNITS := $(if $(UNITDIR),$(addprefix portmap,.service .socket \
 # The names that other units require: links next to the units, not Alias=, whose
 # links in /etc outlive an uninstall.
 UNIT_LINKS := $(if $(UNITDIR),service socket)
-# RPCINFO=yes also installs rpcinfo, whose name is that of rpcbind's.
+# RPCINFO=yes also installs rpcinfo, whose name is that of rpcbind's.  It is for
+# all users, and scripts call it in SBINDIR.
 RPCINFO ?=
+RPCINFO_LINK = $(if $(RPCINFO),$(filter-out $(SBINDIR)/rpcinfo, \
+    $(BINDIR)/rpcinfo))
 # INSTALL is the name of the program in other makefiles, and is often set.
 TO_INSTALL = $(if $(RPCINFO),$(PROGRAMS),$(filter-out rpcinfo,$(PROGRAMS)))
 INSTALLED = $(TO_INSTALL:%=$(SBINDIR)/%) $(TO_INSTALL:%=$(MANDIR)/man8/%.8) \
-    $(MANDIR)/man7/portmap.7 \
+    $(MANDIR)/man7/portmap.7 $(RPCINFO_LINK) \
     $(UNITS:%=$(UNITDIR)/%) $(UNIT_LINKS:%=$(UNITDIR)/rpcbind.%) \
     $(if $(SYSVDIR),$(SYSVDIR)/portmap)
 ADAPT = sed -e 's,/usr/sbin/portmap,$(SBINDIR)/portmap,' \
@@ -96,6 +100,8 @@ NEXT = 'portmap $(VERSION) is installed, and not started.  To start it:' \
 install: all
 	install -d $(sort $(dir $(INSTALLED:%=$(DESTDIR)%)))
 	install -m 755 $(TO_INSTALL:%=$(BUILD)/%) $(DESTDIR)$(SBINDIR)
+	set -e; for link in $(RPCINFO_LINK); do \
+	    ln -sf ../$(notdir $(SBINDIR))/rpcinfo $(DESTDIR)$$link; done
 	install -m 644 $(TO_INSTALL:%=man/%.8) $(DESTDIR)$(MANDIR)/man8
 	install -m 644 man/portmap.7 $(DESTDIR)$(MANDIR)/man7
 	set -e; for unit in $(UNITS); do to=$(DESTDIR)$(UNITDIR)/$$unit; \

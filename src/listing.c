@@ -11,21 +11,27 @@ enum {
 	WORDS_LEN = 256 /* bytes of a list of versions */
 };
 
+/* Return the name of a protocol, or its number until the next call. */
+static const char *
+netid_of(uint32_t prot)
+{
+	static char number[16];
+
+	if (prot == IPPROTO_TCP)
+		return ("tcp");
+	if (prot == IPPROTO_UDP)
+		return ("udp");
+	snprintf(number, sizeof(number), "%" PRIu32, prot);
+	return (number);
+}
+
 static void
 print(const struct mapping *m)
 {
 	const struct rpcent *service = getrpcbynumber((int)m->prog);
-	char number[16];
-	const char *prot = number;
 
-	if (m->prot == IPPROTO_TCP)
-		prot = "tcp";
-	else if (m->prot == IPPROTO_UDP)
-		prot = "udp";
-	else
-		snprintf(number, sizeof(number), "%" PRIu32, m->prot);
-	printf("%10" PRIu32 "%5" PRIu32 "%6s%7" PRIu32, m->prog, m->vers, prot,
-	    m->port);
+	printf("%10" PRIu32 "%5" PRIu32 "%6s%7" PRIu32, m->prog, m->vers,
+	    netid_of(m->prot), m->port);
 	if (service != NULL)
 		printf("  %s", service->r_name);
 	putchar('\n');
@@ -37,12 +43,6 @@ listing_ports(const struct client_mappings *list)
 	puts("   program vers proto   port  service");
 	for (size_t i = 0; i < list->count; i++)
 		print(&list->entries[i]);
-}
-
-static const char *
-netid_of(uint32_t prot)
-{
-	return (prot == IPPROTO_TCP ? "tcp" : "udp");
 }
 
 static const char *

@@ -52,7 +52,7 @@ parse(char *line, struct mapping *m)
 		m->prot = IPPROTO_TCP;
 	else if (strcmp(field[2], "udp") == 0)
 		m->prot = IPPROTO_UDP;
-	else if (!decimal_parse_all(field[2], UINT8_MAX, &m->prot))
+	else
 		return (LINE_MALFORMED);
 	return (LINE_MAPPING);
 }
@@ -197,8 +197,11 @@ set_all(bool keep)
 		    stderr, "pmap_set: standard input: %s\n", strerror(errno));
 		failed++;
 	}
-	if (mappings == 0 && failed == 0)
+	/* each port mapper registers itself, so there was no list */
+	if (mappings == 0 && failed == 0) {
 		fprintf(stderr, "pmap_set: no mappings on standard input\n");
+		failed++;
+	}
 	return (failed == 0 ? 0 : 1);
 }
 

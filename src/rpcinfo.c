@@ -67,13 +67,22 @@ fail(const char *fmt, ...)
 	exit(1);
 }
 
+/* Parse a number, which can begin with zeros. */
+static bool
+number_of(const char *text, uint32_t *number)
+{
+	while (text[0] == '0' && text[1] != '\0')
+		text++;
+	return (decimal_parse_all(text, UINT32_MAX, number));
+}
+
 static rpcprog_t
 program_of(const char *text)
 {
 	const struct rpcent *entry;
 	uint32_t number;
 
-	if (decimal_parse_all(text, UINT32_MAX, &number))
+	if (number_of(text, &number))
 		return (number);
 	if ((entry = getrpcbyname(text)) == NULL)
 		fail("%s is unknown service", text);
@@ -85,7 +94,7 @@ version_of(const char *text)
 {
 	uint32_t number;
 
-	if (!decimal_parse_all(text, UINT32_MAX, &number))
+	if (!number_of(text, &number))
 		fail("%s is illegal version number", text);
 	return (number);
 }
@@ -127,18 +136,15 @@ ping(CLIENT *client, rpcvers_t vers)
 	    (xdrproc_t)wire_void, NULL));
 }
 
-/* Call a version, and print whether it replied. */
-static enum clnt_stat
-report(CLIENT *client, rpcprog_t prog, rpcvers_t vers)
+/* Print whether a version replied. */
+static void
+report(CLIENT *client, rpcprog_t prog, rpcvers_t vers, enum clnt_stat stat)
 {
-	enum clnt_stat stat = ping(client, vers);
-
 	if (stat != RPC_SUCCESS)
 		clnt_perror(client, "rpcinfo");
 	printf("program %lu version %lu %s\n", (unsigned long)prog,
 	    (unsigned long)vers,
 	    stat == RPC_SUCCESS ? "ready and waiting" : "is not available");
-	return (stat);
 }
 
 /*
@@ -147,19 +153,20 @@ report(CLIENT *client, rpcprog_t prog, rpcvers_t vers)
  * none.
  */
 static void
-find_versions(CLIENT *client, rpcvers_t *low, rpcvers_t *high)
+find_versions(CLIENT *client, rpcprog_t prog, rpcvers_t *low, rpcvers_t *high)
 {
 	const rpcvers_t impossible[] = {0, UINT32_MAX};
 	enum clnt_stat stat = RPC_SUCCESS;
+	rpcvers_t vers = 0;
 	struct rpc_err error;
 
 	for (size_t i = 0; i < 2 && stat == RPC_SUCCESS; i++)
-		stat = ping(client, impossible[i]);
+		stat = ping(client, vers = impossible[i]);
 	*low = *high = 0; /* it takes every version */
 	if (stat == RPC_SUCCESS)
 		return;
 	if (stat != RPC_PROGVERSMISMATCH) {
-		clnt_perror(client, "rpcinfo");
+		report(client, prog, vers, stat);
 		exit(1);
 	}
 	clnt_geterr(client, &error);
@@ -221,9 +228,12 @@ ping_all(const struct request *r, const char *host, const char *program,
 	int status = 0;
 
 	if (version == NULL)
-		find_versions(client, &low, &high);
+		find_versions(client, prog, &low, &high);
 	for (rpcvers_t vers = low; vers <= high; vers++) {
-		if (report(client, prog, vers) != RPC_SUCCESS)
+		enum clnt_stat stat = ping(client, vers);
+
+		report(client, prog, vers, stat);
+		if (stat != RPC_SUCCESS)
 			status = 1;
 		if (vers == UINT32_MAX)
 			break;

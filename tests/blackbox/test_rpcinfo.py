@@ -8,7 +8,7 @@ import rpc
 from lab import BUILD, INTEROP, need_program, until
 from rpc import TCP, UDP
 
-PROG = 300600
+PROG, DEAD = 300600, 300601
 ADDR = "192.168.77.1"
 OURS, THEIRS = str(BUILD / "rpcinfo"), "rpcinfo"
 
@@ -18,6 +18,10 @@ BOTH = """-p @
     -u @ portmapper 2
     -t @ 100000 2
     -t @ 100000 9
+    -u @ 0100000 02
+    -u @ {dead}
+    -u @ {dead} 1
+    -t @ {dead}
     -u @ {prog}
     -t @ {prog}
     -t @ {prog} 1
@@ -48,6 +52,9 @@ def pair(request, linked, start):
     with a.popen([INTEROP / "server", "svc_register", str(PROG), "1"],
                  stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
         server.stdout.readline()
+        with a.root_udp() as c:  # of a server that has ended
+            for prot in UDP, TCP:
+                assert c.set(DEAD, 1, prot, 9999) == 1
         yield request.param, a, b
         server.stdin.close()
     if mapper:
@@ -56,7 +63,7 @@ def pair(request, linked, start):
 
 
 def words(line):
-    return line.format(prog=PROG).replace("@", ADDR).split()
+    return line.format(prog=PROG, dead=DEAD).replace("@", ADDR).split()
 
 
 def run(host, program, args):
