@@ -52,7 +52,7 @@ parse(char *line, struct mapping *m)
 		m->prot = IPPROTO_TCP;
 	else if (strcmp(field[2], "udp") == 0)
 		m->prot = IPPROTO_UDP;
-	else
+	else if (!decimal_parse_all(field[2], UINT8_MAX, &m->prot))
 		return (LINE_MALFORMED);
 	return (LINE_MAPPING);
 }

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from lab import ROOT, copy_tree, make, until
+from lab import NOBODY, ROOT, copy_tree, make, until
 from rpc import UDP
 
 pytestmark = pytest.mark.plain
@@ -198,8 +198,18 @@ def script(host, tree, tmp_path):
 
     def run(*verbs):
         return host.run([path, *verbs], check=False, timeout=20)
+    run.path = path
     yield run
     run("stop")
+
+
+def test_it_outlives_sendsigs(host, script):
+    """Debian kills all processes that are not in this directory, and unmounts
+    NFS only then."""
+    omit = host.path("/run/sendsigs.omit.d")
+    omit.mkdir()
+    assert script("start")[0] == 0
+    assert os.readlink(omit / "portmap") == "/run/portmap/portmap.pid"
 
 
 def pid_of(host):
@@ -221,6 +231,12 @@ def test_every_verb_twice(host, script):
         assert script("status") == (
             0, f"portmap is running, as pid {pid_of(host)}\n")
     assert "already" in out
+    # only root can read the lock
+    text = re.sub("^daemon=.*", "daemon=/bin/true", script.path.read_text(),
+                  flags=re.M)
+    assert host.run(["sh", "-s", "status"], input=text, check=False,
+                    uid=NOBODY) == (
+        4, "only root can tell whether portmap is running\n")
     with host.local() as c, host.bound(socket.SOCK_DGRAM) as server:
         port = server.getsockname()[1]
         c.set(PROG, 1, UDP, port)

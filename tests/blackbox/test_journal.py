@@ -707,6 +707,8 @@ def says_what_failed(host, daemon, port):
     code, out = host.run([TOOLS["pmap_set"], "-k"], check=False,
                          input=f"{PROG} 9 7 5009\n")
     assert code == 1 and "refused: the port mapper's log says why" in out
+    code, out = host.run([TOOLS["pmap_set"]], check=False, input="\n")
+    assert (code, out) == (1, "pmap_set: no mappings on standard input\n")
     code, out = host.run(["sh", "-c", f"{TOOLS['pmap_set']} < /"], check=False)
     assert (code, out) == (1, "pmap_set: standard input: Is a directory\n")
 
