@@ -397,7 +397,7 @@ for _ in range(rounds):
     socks.append(attack())
     if len(socks) > 120:
         socks.pop(0).close()
-        kept[:-200] = []
+        kept[:-700] = []
     time.sleep(int(argument) / 1400 if kind == "memory" else 0.002)
 print("done", flush=True)
 sys.stdin.read()
