@@ -99,8 +99,9 @@ find_exact(uint32_t prot, uint32_t port, uid_t user)
 
 /*
  * Search at the expense of a user, who can spend half of what the others of his
- * class have left.  Searches of up to FREE_US are free.  Return false if the
- * budget is spent, or if sock_diag fails.
+ * class have left.  It is CPU time: a user does not pay for what other
+ * processes do meanwhile.  Searches of up to FREE_US are free.  Return false if
+ * the budget is spent, or if sock_diag fails.
  */
 static bool
 search(uid_t payer, uint32_t prot, uint32_t port, uid_t user,
@@ -109,7 +110,7 @@ search(uid_t payer, uint32_t prot, uint32_t port, uid_t user,
 {
 	struct account *a = &accounts[pmap_is_system(payer)];
 	struct payer *p;
-	int64_t begin, cost;
+	int64_t before, cost;
 
 	if (payer == UID_ROOT) {
 		*result = find(prot, port, user);
@@ -118,9 +119,10 @@ search(uid_t payer, uint32_t prot, uint32_t port, uid_t user,
 	p = find_payer(a, payer);
 	if (p == NULL || 2 * p->spent >= BUDGET_US - (a->spent - p->spent))
 		return (false);
-	begin = loop_clock();
+	before = loop_cpu_time();
 	*result = find(prot, port, user);
-	cost = loop_clock() - begin;
+	cost = loop_cpu_time() - before;
+	loop_clock(); /* a search can be longer than a slice */
 	if (cost > FREE_US) {
 		p->spent += cost;
 		a->spent += cost;

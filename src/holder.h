@@ -10,9 +10,10 @@
  * Who holds a port: whose sockets are bound to it, by sock_diag.  An exact
  * lookup of 127.0.0.1 comes first.  If it does not decide, a dump follows,
  * which takes longer the more sockets there are, and an exact lookup of each
- * address of this host.  Callers other than root have 10 ms a second, all of a
- * class of users together, for what takes long.  The result is FACT_UNKNOWN if
- * that is spent, or if sock_diag fails.  `payer` is the identity of the caller.
+ * address of this host.  Callers other than root have 10 ms of CPU time a
+ * second, all of a class of users together, for what takes long.  The result is
+ * FACT_UNKNOWN if that is spent, or if sock_diag fails.  `payer` is the
+ * identity of the caller.
  */
 
 /* Return whether a socket is bound to a port. */

@@ -46,6 +46,9 @@ bool loop_over_slice(void);
 /* Return the time now, in us of CLOCK_MONOTONIC. */
 int64_t loop_clock(void);
 
+/* Return the CPU time of portmap, in us: clock_gettime(2). */
+int64_t loop_cpu_time(void);
+
 /* Return the time of this iteration, in ms of CLOCK_MONOTONIC. */
 int64_t loop_now(void);
 

@@ -188,19 +188,21 @@ def test_a_privileged_port_is_one_that_the_kernel_guards(
 
 
 @pytest.mark.timed
-def test_a_reserved_port_for_who_is_bound_to_it(host, refusing):
+@pytest.mark.parametrize("port", [662, 2049])
+@pytest.mark.parametrize("kind,prot", [(DGRAM, UDP), (STREAM, TCP)])
+def test_a_reserved_port_for_who_is_bound_to_it(host, refusing, kind, prot,
+                                                port):
     with host.local(1001) as c:
-        for kind, prot in ((DGRAM, UDP), (STREAM, TCP)):
-            for port in (662, 2049):
-                new_budget()
-                assert c.set(PROG, 1, prot, port) == 0
-                with host.bound(kind, port, uid=1002):
-                    assert c.set(PROG, 1, prot, port) == 0
-                with host.bound(kind, port, uid=1001):
-                    # of the right protocol only
-                    assert c.set(PROG, 1, TCP + UDP - prot, port) == 0
-                    assert c.set(PROG, 1, prot, port) == 1
-                    assert c.unset(PROG, 1) == 1
+        new_budget()
+        assert c.set(PROG, 1, prot, port) == 0
+        with host.bound(kind, port, uid=1002):
+            assert c.set(PROG, 1, prot, port) == 0
+        with host.bound(kind, port, uid=1001):
+            new_budget()
+            # of the right protocol only
+            assert c.set(PROG, 1, TCP + UDP - prot, port) == 0
+            assert c.set(PROG, 1, prot, port) == 1
+            assert c.unset(PROG, 1) == 1
 
 
 @pytest.mark.plain  # valgrind makes the dumps exceed their budget

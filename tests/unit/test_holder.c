@@ -19,17 +19,31 @@ enum {
 static const struct in_addr own = {0x0100a8c0};
 static const int own_ifindex = 7;
 
-static int64_t clock_us, lookup_us;
+static int64_t clock_us, cpu_us, lookup_us;
+static int64_t others_us; /* for which other processes delay a dump */
 static unsigned dumps;
 static uid_t holder_at_own; /* of a socket that dumps miss */
 static bool bound_at_loopback;
 
-/* The clock, sock_diag and the addresses of this test. */
+/* The clocks, sock_diag and the addresses of this test. */
+
+static void
+take(int64_t us)
+{
+	clock_us += us;
+	cpu_us += us;
+}
 
 int64_t
 loop_clock(void)
 {
 	return (clock_us);
+}
+
+int64_t
+loop_cpu_time(void)
+{
+	return (cpu_us);
 }
 
 int64_t
@@ -45,7 +59,8 @@ sockdiag_dump(uint32_t prot, uint32_t port, uid_t user)
 	(void)port;
 	(void)user;
 	dumps++;
-	clock_us += 1000;
+	take(1000);
+	clock_us += others_us;
 	return ((struct sockdiag_port){.state = PORT_FREE});
 }
 
@@ -55,7 +70,7 @@ sockdiag_exact(
 {
 	(void)prot;
 	(void)port;
-	clock_us += lookup_us;
+	take(lookup_us);
 	*uid = UID_UNKNOWN;
 	if (addr.s_addr == htonl(INADDR_LOOPBACK))
 		return (bound_at_loopback ? PORT_BOUND : PORT_FREE);
@@ -72,6 +87,7 @@ next_second(void **state)
 	(void)state;
 	clock_us = (clock_us / 1000000 + 1) * 1000000;
 	lookup_us = 10;
+	others_us = 0;
 	holder_at_own = UID_UNKNOWN;
 	bound_at_loopback = false;
 	return (0);
@@ -115,6 +131,14 @@ test_system_accounts_have_a_budget_of_their_own(void **state)
 	for (uid_t user = USER; user < USER + 100; user++)
 		dumps_of(user);
 	assert_int_equal(dumps_of(SYSTEM), 5);
+}
+
+static void
+test_nobody_pays_for_other_processes(void **state)
+{
+	(void)state;
+	others_us = 50000;
+	assert_int_equal(dumps_of(USER), 5);
 }
 
 static void
@@ -177,6 +201,8 @@ main(void)
 		test_a_user_gets_half_of_what_others_left, next_second),
 	    cmocka_unit_test_setup(
 		test_system_accounts_have_a_budget_of_their_own, next_second),
+	    cmocka_unit_test_setup(
+		test_nobody_pays_for_other_processes, next_second),
 	    cmocka_unit_test_setup(test_root_has_no_limit, next_second),
 	    cmocka_unit_test_setup(
 		test_a_socket_that_a_dump_misses, next_second),
