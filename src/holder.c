@@ -9,7 +9,7 @@
 
 enum {
 	BUDGET_US = 10000, /* in a second, for each class of users */
-	FREE_US = 50,      /* an exact lookup usually takes 11 */
+	FREE_US = 50,      /* of a change; an exact lookup usually takes 11 */
 	PAYERS_MAX = 256   /* of a class in a second */
 };
 
@@ -26,6 +26,8 @@ struct account {
 
 /* System accounts have a budget of their own, as they have a quota. */
 static struct account accounts[2];
+
+static int64_t free_us; /* what is left of FREE_US */
 
 static struct payer *
 find_payer(struct account *a, uid_t uid)
@@ -100,8 +102,8 @@ find_exact(uint32_t prot, uint32_t port, uid_t user)
 /*
  * Search at the expense of a user, who can spend half of what the others of his
  * class have left.  It is CPU time: a user does not pay for what other
- * processes do meanwhile.  Searches of up to FREE_US are free.  Return false if
- * the budget is spent, or if sock_diag fails.
+ * processes do meanwhile.  Return false if the budget is spent, or if sock_diag
+ * fails.
  */
 static bool
 search(uid_t payer, uint32_t prot, uint32_t port, uid_t user,
@@ -123,9 +125,11 @@ search(uid_t payer, uint32_t prot, uint32_t port, uid_t user,
 	*result = find(prot, port, user);
 	cost = loop_cpu_time() - before;
 	loop_clock(); /* a search can be longer than a slice */
-	if (cost > FREE_US) {
-		p->spent += cost;
-		a->spent += cost;
+	free_us -= cost;
+	if (free_us < 0) {
+		p->spent -= free_us;
+		a->spent -= free_us;
+		free_us = 0;
 	}
 	return (result->state != PORT_UNKNOWN);
 }
@@ -141,6 +145,12 @@ look_up(uid_t payer, uint32_t prot, uint32_t port, uid_t user,
 	return ((search(payer, prot, port, user, find_exact, found) &&
 		    decides(found, user)) ||
 		search(payer, prot, port, user, find_by_dump, found));
+}
+
+void
+holder_begin(void)
+{
+	free_us = FREE_US;
 }
 
 enum fact

@@ -37,9 +37,10 @@ bool loop_over_budget(void);
 
 /*
  * Return true if this handler has spent its slice of 200 us.  For handlers of
- * which there are hundreds: all of them together take less than 100 ms.  Reads
- * the clock at each fourth call only, but knows what others have read: what can
- * take long calls loop_clock().
+ * which there are hundreds, so that all of them together take less than 100 ms;
+ * holder.h limits what a call can take beyond its slice.  Reads the clock at
+ * each fourth call only, but knows what others have read: what can take long
+ * calls loop_clock().
  */
 bool loop_over_slice(void);
 

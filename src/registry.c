@@ -185,6 +185,7 @@ registry_set(const struct peer *peer, struct mapping *want)
 	const struct mapping *same =
 	    table_lookup(table, want->prog, want->vers, want->prot);
 
+	holder_begin();
 	want->owner = identity(peer);
 	if (verdict == VERDICT_OK)
 		verdict = judge(peer, want, same);
@@ -219,6 +220,7 @@ registry_unset(
 	enum verdict verdict = policy_origin(peer->origin);
 	uid_t who = identity(peer);
 
+	holder_begin();
 	if (verdict == VERDICT_OK && prog == PMAP_PROG)
 		verdict = VERDICT_DENY_SELF;
 	for (size_t i = 0; i < PMAP_PROTS && verdict == VERDICT_OK; i++) {

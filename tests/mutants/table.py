@@ -233,8 +233,15 @@ MUTANTS = [
      "Lookups that take long are free.",
      "tests/unit/test_holder.c",
      ("src/holder.c",
-      "if (cost > FREE_US) {",
-      "if (find == find_by_dump) {")),
+      "free_us -= cost;",
+      "if (find == find_by_dump) free_us -= cost;")),
+
+    ("holder-many",
+     "Each lookup of a change is free up to a limit.",
+     "tests/unit/test_holder.c",
+     ("src/holder.c",
+      "free_us -= cost;",
+      "free_us = FREE_US - cost;")),
 
     ("holder-time",
      "A user pays for what other processes do during a lookup.",
