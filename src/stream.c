@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "be32.h"
-#include "closer.h"
 #include "conn.h"
+#include "hangup.h"
 #include "log.h"
 #include "loop.h"
 #include "record.h"
@@ -22,11 +22,13 @@
 enum {
 	INPUT = 16384,                /* bytes read at once */
 	OUTBUF_MAX = 4 * 1024 * 1024, /* unsent bytes of all connections */
+	DRAIN_MS = 100                /* between looks at what drains */
 };
 
 struct stream {
 	struct transport t; /* first */
 	struct conn conn;
+	TAILQ_ENTRY(stream) entry; /* in `draining` */
 	struct record record;
 	uint8_t *unserved; /* input that was read and not served yet */
 	size_t unserved_len;
@@ -35,9 +37,14 @@ struct stream {
 	bool untrusted; /* the client can pass descriptors, and is not root */
 	bool ended;     /* all input was read */
 	bool closing;   /* at the end of on_readable() */
+	bool drains;    /* it is in `draining` */
 };
 
 static size_t outbuf_total;
+
+/* Connections that have ended before their clients received all replies. */
+static TAILQ_HEAD(, stream) draining = TAILQ_HEAD_INITIALIZER(draining);
+static int64_t drain_due; /* ms */
 
 /* The input and the replies of the connection that is being served. */
 static struct {
@@ -54,26 +61,16 @@ stream_of(struct conn *conn)
 }
 
 static void
-close_connection(int fd, const struct peer *peer, bool may_block)
-{
-	/* the service manager has a copy, so close() does not end it */
-	if (peer->origin == ORIGIN_LOCAL && peer->uid == UID_ROOT)
-		shutdown(fd, SHUT_RDWR);
-	if (may_block)
-		closer_close(fd);
-	else
-		close(fd);
-}
-
-static void
 close_stream(struct stream *s)
 {
 	int fd = s->t.xprt.xp_fd;
 
+	if (s->drains)
+		TAILQ_REMOVE(&draining, s, entry);
 	conn_remove(&s->conn);
 	loop_watch(fd, NULL, NULL, NULL);
 	transport_unregister(&s->t);
-	close_connection(fd, &s->conn.peer, s->untrusted && !s->ended);
+	hangup(fd, &s->conn.peer, s->untrusted && !s->ended);
 	outbuf_total -= s->outbuf_len;
 	record_reset(&s->record);
 	free(s->unserved);
@@ -81,12 +78,52 @@ close_stream(struct stream *s)
 	free(s);
 }
 
+/* Close a connection in favour of others. */
+static void
+drop_stream(struct stream *s)
+{
+	hangup_drop(s->t.xprt.xp_fd, &s->conn.peer);
+	close_stream(s);
+}
+
+/* Close a connection once its client has received all replies. */
+static void
+end_stream(struct stream *s)
+{
+	int fd = s->t.xprt.xp_fd;
+
+	s->drains = hangup_loses(fd, &s->conn.peer);
+	if (!s->drains) {
+		close_stream(s);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&draining, s, entry);
+	conn_set_blocked(&s->conn, true, loop_now());
+	loop_watch(fd, NULL, NULL, NULL);
+	shutdown(fd, SHUT_RDWR);
+}
+
+static void
+close_drained(int64_t now)
+{
+	struct stream *s, *next;
+
+	if (now < drain_due)
+		return;
+	drain_due = now + DRAIN_MS;
+	for (s = TAILQ_FIRST(&draining); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, entry);
+		if (!hangup_loses(s->t.xprt.xp_fd, &s->conn.peer))
+			close_stream(s);
+	}
+}
+
 static void
 evict(struct conn *conn)
 {
 	counters.evicted++;
 	log_evicted(&conn->peer);
-	close_stream(stream_of(conn));
+	drop_stream(stream_of(conn));
 }
 
 static void on_readable(void *arg);
@@ -309,7 +346,7 @@ on_readable(void *arg)
 	save_input(s);
 	record_done(&s->record);
 	if (s->closing)
-		close_stream(s);
+		end_stream(s);
 }
 
 void
@@ -326,7 +363,7 @@ stream_open(int fd, const struct peer *peer, bool accepts_fds)
 	if (s == NULL || conn_is_full(peer->origin) ||
 	    transport_register(&s->t, fd, on_reply) == -1) {
 		free(s);
-		close_connection(fd, peer, untrusted);
+		hangup(fd, peer, untrusted);
 		return;
 	}
 	/* else the recvmsg() after the peek skips an out-of-band byte, and
@@ -346,11 +383,12 @@ stream_tick(int64_t now)
 	struct conn *conn;
 	int64_t next;
 
+	close_drained(now);
 	while ((conn = conn_expired(now, &next)) != NULL) {
 		counters.idle++;
-		close_stream(stream_of(conn));
+		drop_stream(stream_of(conn));
 	}
-	return (next);
+	return (TAILQ_EMPTY(&draining) || next < drain_due ? next : drain_due);
 }
 
 void

@@ -7,7 +7,7 @@ layers='pmap be32 decimal logsink landlock
 addrfilt record log source
 table policy conn wire sockdiag loop peer daemon priv sandbox
 journal_read ifaddr listen closer
-local holder journal transport
+local holder journal transport hangup
 inherit registry datagram stream
 accept callit
 service options client

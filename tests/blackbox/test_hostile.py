@@ -147,6 +147,48 @@ def test_clients_that_never_read(target, origin):
             s.close()
 
 
+@pytest.mark.parametrize("ends", [False, True])
+def test_closed_connections_keep_little_of_the_kernel(target, ends):
+    """Clients read nothing of their replies, and end, or are displaced."""
+    a, b, daemon = target
+    with a.local() as c:
+        for i in range(200):
+            c.set(PROG + i, 1, UDP, 5000)
+    calls = rpc.record(rpc.call(rpc.DUMP)) * 20
+    with holding(daemon), contextlib.ExitStack() as stack:
+        for _ in range(500):
+            s = stack.enter_context(b.tcp("192.168.77.1")).sock
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            with contextlib.suppress(OSError):
+                s.send(calls)
+                if ends:
+                    s.shutdown(socket.SHUT_WR)
+        with b.tcp("192.168.77.1") as c:
+            c.null()
+        unsent = [line for line in a.run(
+            ["ss", "-Htan", "exclude", "listening", "sport = :111"])
+                  .splitlines() if int(line.split()[2]) > 1]  # 1: FIN
+        assert len(unsent) <= 192
+        assert daemon.counters()["connections"] <= 194
+
+
+def test_replies_reach_a_client_that_has_ended_its_input(target):
+    """Even slowly, while the daemon has stopped reading."""
+    a, b, daemon = target
+    with a.local() as c:
+        for i in range(250):
+            c.set(PROG + i, 1, UDP, 5000)
+    with b.tcp("192.168.77.1") as c:
+        c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        c.sock.send(rpc.record(rpc.call(rpc.DUMP)) * 10)
+        c.sock.shutdown(socket.SHUT_WR)
+        until(lambda: daemon.counters()["network.dump"] == 10)
+        for _ in range(10):
+            assert len(rpc.parse(c.receive()).body) > 5000
+        assert c.closed()
+    until(lambda: daemon.counters()["connections"] == 0)
+
+
 @pytest.mark.parametrize("origin", ORIGINS)
 def test_connect_and_reset_storm(target, origin):
     a, b, daemon = target

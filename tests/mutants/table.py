@@ -208,6 +208,27 @@ MUTANTS = [
       "signal(SIGXFSZ, SIG_IGN);",
       "")),
 
+    ("hangup-drains",
+     "What ended connections leave in the kernel has no limit.",
+     "tests/blackbox/test_hostile.py -k closed_connections_keep",
+     ("src/stream.c",
+      "s->drains = hangup_loses(fd, &s->conn.peer);",
+      "s->drains = false;")),
+
+    ("hangup-drop",
+     "What evicted connections leave in the kernel has no limit.",
+     "tests/blackbox/test_hostile.py -k closed_connections_keep",
+     ("src/hangup.c",
+      ".l_onoff = 1",
+      ".l_onoff = 0")),
+
+    ("hangup-loses",
+     "A client that ends its input loses replies.",
+     "tests/blackbox/test_hostile.py -k ended_its_input",
+     ("src/stream.c",
+      "if (!s->drains) { close_stream(s);",
+      "if (s->drains) { drop_stream(s); return; } if (!s->drains) { close_stream(s);")),
+
     ("holder-addresses",
      "A dump that misses a socket counts as a proof.",
      "tests/unit/test_holder.c",
