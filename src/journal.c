@@ -96,7 +96,9 @@ move_aside(int dir_fd, enum journal_fault fault)
 		/* of a journal that was read in part, these mappings stay */
 		log_warning("journal %s: untrusted (%s); renamed to %s%s",
 		    journal.path, reason, journal.bad,
-		    fault == JOURNAL_UNREAD ? "" : ", starting without it");
+		    fault == JOURNAL_UNREAD && journal.table != NULL
+			? ""
+			: ", starting without it");
 		return;
 	}
 	log_warning("journal %s: untrusted (%s); cannot rename it to %s: %s; "
@@ -123,6 +125,11 @@ open_old(int dir_fd, uid_t owner, uid_t uid, gid_t gid)
 	    O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
 	if (fd == -1) {
+		/* nothing is wrong with the file, and later it can be read */
+		if (errno == ENFILE || errno == ENOMEM)
+			log_fatal("journal %s: cannot open it: %s: start "
+				  "portmap again",
+			    journal.path, strerror(errno));
 		/* ELOOP for a symbolic link, ENXIO for a socket */
 		if (errno != ENOENT)
 			move_aside(dir_fd, errno == ELOOP || errno == ENXIO

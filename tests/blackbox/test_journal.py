@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Nothing registered is lost: kill -9, restart, broken disks, servers that are gone."""
 import contextlib
+import errno
 import os
 import pathlib
 import random
@@ -379,6 +380,22 @@ def test_one_that_is_untrusted(host, with_journal, what):
     with host.local() as c:
         c.set(PROG, 1, UDP, 5000)
     assert f"set {PROG} 1 17 5000 0" in host.path(JOURNAL).read_text()
+
+
+@pytest.mark.plain
+@pytest.mark.parametrize("error", ["ENFILE", "ENOMEM"])
+def test_one_that_cannot_be_opened_now(host, start, with_journal, port, error):
+    """Nothing is lost, and a later start finds it."""
+    need_program("strace")
+    with_journal(journal_of(f"set {PROG} 1 17 {port} 0")).kill()
+    code, out = host.run(["strace", "-qq", "-o", "/dev/null", "-P", "journal",
+                          "-e", f"inject=openat:error={error}", PORTMAP, "-f",
+                          "-S"], check=False)
+    assert code == 1
+    assert out == f"portmap: journal {JOURNAL}: cannot open it: " \
+        f"{os.strerror(getattr(errno, error))}: start portmap again\n"
+    start(host)
+    assert dump(host) == [(PROG, 1, UDP, port)]
 
 
 def test_one_of_another_boot(host, with_journal, port):
