@@ -148,13 +148,14 @@ static void
 proc_callit(SVCXPRT *xprt, const struct call *call)
 {
 	static struct wire_callit what;
+	const struct arrival caller = arrival_of(call);
 	const struct callit_return back = {.peer = call->peer,
 	    .local_addr = call->local_addr,
 	    .fd = xprt->xp_fd,
 	    .xid = call->xid,
-	    .reply_max = call->peer.origin == ORIGIN_NETWORK ? CALLIT_REPLY_MAX
-							     : SIZE_MAX};
-	const struct arrival caller = arrival_of(call);
+	    .reply_max = caller.own || caller.origin == ORIGIN_LOOPBACK
+			     ? SIZE_MAX
+			     : CALLIT_REPLY_MAX};
 	enum callit_outcome outcome = CALLIT_REFUSED;
 	const struct mapping *service;
 

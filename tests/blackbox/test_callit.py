@@ -316,24 +316,26 @@ def test_arguments_that_are_not_all_there(pair):
         assert s.seen[-1][0][40:] == b"x" * size
 
 
-@pytest.mark.parametrize("where", ["loopback", "on-link host"])
+@pytest.mark.parametrize("where", ["loopback", "own address", "on-link host"])
 def test_the_length_of_answers(pair, where):
     a, b, daemon = pair
+    here = where != "on-link host"
     with Service(a, reply=lambda r, *_: [
             success(r, bytes(rpc.unwords(r[40:44])[0]))]) as s:
-        client = a.udp() if where == "loopback" else b.udp("192.168.77.1")
+        client = a.udp() if where == "loopback" else \
+            (a if here else b).udp("192.168.77.1")
         with client as c:
             def results(n):
                 return ask(c, callit(PROG, 1, 1, rpc.words(n)))
             assert results(368)[1] == bytes(368)  # 400 in all
             for n in (372, 404, 4000):
                 reply = results(n)
-                assert (reply is not None) == (where == "loopback"), n
+                assert (reply is not None) == here, n
             assert results(30000) is None
             assert results(4)[1] == bytes(4)
         assert len(s.seen) == 6
     assert daemon.counters()["callit.too_long"] == \
-        (1 if where == "loopback" else 4)
+        (1 if here else 4)
 
 
 BAD_ANSWERS = {
