@@ -79,6 +79,9 @@ close_in_child(const int *fds, size_t count)
 			poll(NULL, 0, RETRY_MS);
 			continue;
 		case 0:
+			/* the end of these is the end of the helper */
+			close(CONNECTIONS);
+			close(CLOSED);
 			close(end[1]);
 			(void)!read(end[0], &byte, 1);
 			_exit(0);
@@ -117,7 +120,6 @@ static void __attribute__((noreturn)) run_helper(void)
 static void __attribute__((noreturn)) become_helper(int from, int closed_from)
 {
 	sigset_t all;
-	int null;
 
 	/* only the daemon handles signals; the helper ends after the daemon */
 	sigfillset(&all);
@@ -126,8 +128,7 @@ static void __attribute__((noreturn)) become_helper(int from, int closed_from)
 	if (dup2(from, CONNECTIONS) == -1 || dup2(closed_from, CLOSED) == -1)
 		_exit(1);
 	daemon_close_from(STDERR_FILENO);
-	null = open("/dev/null", O_RDWR);
-	(void)null;
+	(void)!open("/dev/null", O_RDWR); /* as STDERR_FILENO */
 	sandbox_enter_helper();
 	run_helper();
 }

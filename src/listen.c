@@ -13,8 +13,6 @@
 #include "log.h"
 
 enum {
-	/* when it is full, the connections of others wait for a second */
-	BACKLOG = 4096,
 	/* The kernel doubles each buffer: socket(7). */
 	/* a burst of calls, while connections are served */
 	UDP_RECEIVE = 4 * 1024 * 1024,
@@ -111,8 +109,8 @@ listen_set_options(int fd, enum listen_kind kind)
 }
 
 /*
- * With `share`, permit another UDP socket on the same port; else permit
- * none.  Applies to inherited sockets, too.
+ * With `share`, permit another UDP socket on the same port; else permit none.
+ * Applies to inherited sockets, too.
  */
 static void
 set_sharing(const struct listen_sockets *set, int share)
@@ -151,7 +149,7 @@ open_inet(struct listen_sockets *set, struct in_addr addr, in_port_t port,
 	if (type == SOCK_STREAM || shares)
 		set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	if (bind(fd, (const struct sockaddr *)&sin, sizeof(sin)) == -1 ||
-	    (type == SOCK_STREAM && listen(fd, BACKLOG) == -1))
+	    (type == SOCK_STREAM && listen(fd, LISTEN_BACKLOG) == -1))
 		cannot_bind(&sin, proto);
 	listen_add(set, &s);
 }

@@ -26,8 +26,7 @@ enum listen_kind {
 struct listen_socket {
 	int fd;
 	enum listen_kind kind;
-	bool
-	    accepts_fds; /* clients can pass descriptors: SCM_RIGHTS, unix(7) */
+	bool accepts_fds; /* clients can pass descriptors: unix(7) */
 	bool inherited;
 };
 
@@ -51,6 +50,11 @@ struct listen_config {
 struct listen_sockets {
 	struct listen_socket sockets[LISTEN_SOCKETS_MAX];
 	size_t count;
+};
+
+enum {
+	/* when it is full, the connections of others wait for a second */
+	LISTEN_BACKLOG = 4096
 };
 
 /* Add a socket; there is room for all that we can have. */

@@ -17,10 +17,6 @@
 #define SO_PASSRIGHTS 83 /* Linux 6.16, asm-generic/socket.h */
 #endif
 
-enum {
-	BACKLOG = 128
-};
-
 static const struct sockaddr_un path = {
     .sun_family = AF_UNIX, .sun_path = PMAP_LOCAL_PATH};
 static const struct sockaddr_un name = {
@@ -93,7 +89,7 @@ open_unix(struct listen_socket *s, const struct sockaddr_un *addr)
 	accepts_fds = !local_refuse_fds(fd);
 	mask = umask(0111); /* mode 0666: all users may connect */
 	error = bind(fd, (const struct sockaddr *)addr, addr_len) == -1 ||
-			listen(fd, BACKLOG) == -1
+			listen(fd, LISTEN_BACKLOG) == -1
 		    ? errno
 		    : 0;
 	umask(mask);
@@ -144,6 +140,9 @@ warn_missing(int error)
 			snprintf(holder, sizeof(holder), "uid=%lu pid=%ld",
 			    (unsigned long)cred.uid, (long)cred.pid);
 		close(fd);
+	} else if (errno == EAGAIN) {
+		snprintf(
+		    holder, sizeof(holder), "a process with a full backlog");
 	}
 	log_warning("cannot listen on @" PMAP_LOCAL_PATH
 		    ": %s has this abstract name, and servers may register "

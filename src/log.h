@@ -15,8 +15,10 @@
  * operator.
  */
 
-/* What the daemon did since its start.  USR2 logs it; log functions do not
- * count. */
+/*
+ * What the daemon did since its start.  USR2 logs it; log functions do not
+ * count.
+ */
 struct counters {
 	uint64_t calls[ORIGINS][PMAP_PROCS];
 	uint64_t refused[VERDICTS]; /* SET and UNSET */

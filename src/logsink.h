@@ -14,8 +14,8 @@ enum {
 };
 
 /*
- * Connect to syslog, unless in the foreground.  In the
- * background, lines go to stderr as well until logsink_detach().
+ * Connect to syslog, unless in the foreground.  In the background, lines go to
+ * stderr as well until logsink_detach().
  */
 void logsink_open(bool foreground);
 void logsink_detach(void);

@@ -97,6 +97,7 @@ priv_identity(const char *user, const char *group, bool by_default)
 	id.stay = id.uid == geteuid() && id.gid == getegid();
 	return (id);
 }
+
 static void __attribute__((noreturn)) cannot_become(const struct identity *id)
 {
 	log_fatal("cannot become user %s: %s: if the user namespace "

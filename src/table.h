@@ -49,8 +49,8 @@ const struct mapping *table_next_of(
 
 /*
  * Insert `m` as the newest entry, in place of one of the same program, version
- * and protocol.  Return 0, or -1 when out of memory; then
- * the table is unchanged.
+ * and protocol.  Return 0, or -1 when out of memory; then the table is
+ * unchanged.
  */
 int table_put(struct table *, const struct mapping *m);
 

@@ -168,12 +168,20 @@ def test_the_abstract_name_is_taken(host, start):
         assert c.set(PROG, 1, UDP, 5000) == 1
 
 
-def test_the_abstract_name_is_taken_by_a_socket_that_does_not_listen(host,
-                                                                   start):
-    with host.socket(socket.AF_UNIX, socket.SOCK_STREAM,
-                     bind="\0/run/rpcbind.sock", uid=NOBODY):
+@pytest.mark.parametrize("listens", [False, True])
+def test_the_abstract_name_is_taken_by_who_accepts_nothing(host, start,
+                                                           listens):
+    name = "\0/run/rpcbind.sock"
+    with host.socket(socket.AF_UNIX, socket.SOCK_STREAM, bind=name,
+                     uid=NOBODY) as s, contextlib.ExitStack() as stack:
+        if listens:
+            s.listen(0)
+            stack.enter_context(host.socket(
+                socket.AF_UNIX, socket.SOCK_STREAM, connect=name, uid=NOBODY))
         daemon = start(host)
-        daemon.expect_line("cannot listen on @/run/rpcbind.sock: a process ")
+        daemon.expect_line("cannot listen on @/run/rpcbind.sock: a process " +
+                           ("with a full backlog" if listens else
+                            "that does not listen"))
     daemon.expect_line("listening name=@/run/rpcbind.sock")
 
 
