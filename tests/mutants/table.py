@@ -132,7 +132,7 @@ MUTANTS = [
     ("closer-helper",
      "A connection with descriptors is closed by the daemon itself.",
      "tests/blackbox/test_attacks.py -k take_long_to_close",
-     ("src/stream.c",
+     ("src/hangup.c",
       "if (may_block) closer_close(fd);",
       "if (may_block) close(fd);")),
 
@@ -155,9 +155,8 @@ MUTANTS = [
      "itself.",
      "tests/blackbox/test_attacks.py -k take_long_to_close",
      ("src/stream.c",
-      "close_connection(fd, &s->conn.peer, s->untrusted && !s->ended);",
-      "close_connection(fd, &s->conn.peer, s->closing && s->untrusted && "
-      "!s->ended);")),
+      "hangup(fd, &s->conn.peer, s->untrusted && !s->ended);",
+      "hangup(fd, &s->conn.peer, s->closing && s->untrusted && !s->ended);")),
 
     ("conn-class",
      "A user with many uids displaces system accounts.",
@@ -377,7 +376,7 @@ MUTANTS = [
     ("kept-shutdown",
      "A connection of which the service manager has a copy is not closed.",
      "tests/blackbox/test_init.py -k outlive",
-     ("src/stream.c",
+     ("src/hangup.c",
       "if (peer->origin == ORIGIN_LOCAL && peer->uid == UID_ROOT) shutdown",
       "if (peer->origin == ORIGIN_LOCAL && peer->uid != UID_ROOT) shutdown")),
 
@@ -391,9 +390,9 @@ MUTANTS = [
     ("listen-backlog",
      "A burst of connections makes those of others wait.",
      "tests/blackbox/test_attacks.py -k bursts",
-     ("src/listen.c",
-      "BACKLOG = 4096,",
-      "BACKLOG = 128,")),
+     ("src/listen.h",
+      "BACKLOG = 4096",
+      "BACKLOG = 128")),
 
     ("lock-mode",
      "A user locks the lock file, and portmap cannot start.",
