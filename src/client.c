@@ -17,6 +17,10 @@
 
 #include "wire.h"
 
+enum {
+	LIST_MAX = 65536 /* entries; portmap has 16386 at most */
+};
+
 const struct option client_options[] = {{"help", 0, NULL, 'h'}, {0}};
 
 int
@@ -112,14 +116,16 @@ client_call(CLIENT *client, rpcproc_t proc, xdrproc_t encode, void *args,
 }
 
 /*
- * Append an entry.  Return it, or NULL when out of memory.  The room doubles
- * each time that the count is a power of two: then it is used up.
+ * Append an entry.  Return it, or NULL when out of memory or at LIST_MAX.  The
+ * room doubles each time that the count is a power of two: then it is used up.
  */
 static struct mapping *
 add_entry(struct client_mappings *list)
 {
 	size_t n = list->count;
 
+	if (n == LIST_MAX)
+		return (NULL);
 	if ((n & (n - 1)) == 0) {
 		struct mapping *more = reallocarray(
 		    list->entries, n == 0 ? 1 : 2 * n, sizeof(*more));

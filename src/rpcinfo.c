@@ -24,7 +24,8 @@
 #include "wire.h"
 
 enum {
-	RETRY_S = 5 /* UDP calls are sent again */
+	RETRY_S = 5,       /* UDP calls are sent again */
+	VERSIONS_MAX = 256 /* to call without being asked for one */
 };
 
 /* A mode that has no option: the list, and a call with -T. */
@@ -229,6 +230,9 @@ ping_all(const struct request *r, const char *host, const char *program,
 
 	if (version == NULL)
 		find_versions(client, prog, &low, &high);
+	if (high - low >= VERSIONS_MAX)
+		fail("%s has versions %lu to %lu: name one", program,
+		    (unsigned long)low, (unsigned long)high);
 	for (rpcvers_t vers = low; vers <= high; vers++) {
 		enum clnt_stat stat = ping(client, vers);
 

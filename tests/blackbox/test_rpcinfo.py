@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Our rpcinfo next to Debian's: the same output and the same exit codes."""
+import socket
 import subprocess
 
 import pytest
@@ -148,6 +149,38 @@ def test_empty(host):
         code, out = host.run([OURS, *args], check=False)
         assert "rpcinfo" in out or "RPC: " in out
     assert run(host, OURS, ["--help"])[0] == 0
+
+
+def test_a_list_without_end(host):
+    """What a hostile port mapper sends fills no memory."""
+    more = rpc.words(1, PROG, 1, UDP, 5000) * 1000
+    with host.bound(socket.SOCK_STREAM, 111) as listener, host.popen(
+            [OURS, "-p", "127.0.0.1"], stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True) as p:
+        listener.settimeout(5)
+        with listener.accept()[0] as s:
+            xid = s.recv(1000)[4:8]
+            s.sendall(rpc.words(0x7fffffff) + xid + rpc.words(1, 0, 0, 0, 0))
+            with pytest.raises(OSError):
+                for _ in range(1000):
+                    s.sendall(more)
+        assert p.communicate(timeout=10)[0] == \
+            "rpcinfo: 127.0.0.1: RPC: Can't decode result\n"
+        assert p.returncode == 1
+
+
+def test_a_server_of_too_many_versions(host, daemon):
+    with host.bound(socket.SOCK_DGRAM) as s, host.local() as c:
+        c.set(PROG, 1, UDP, s.getsockname()[1])
+        s.settimeout(5)
+        with host.popen([OURS, "-u", "127.0.0.1", str(PROG)],
+                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                        text=True) as p:
+            request, source = s.recvfrom(1000)
+            s.sendto(request[:4] + rpc.words(1, 0, 0, 0, 2, 1, 257), source)
+            assert p.communicate(timeout=10)[0] == \
+                f"rpcinfo: {PROG} has versions 1 to 257: name one\n"
+            assert p.returncode == 1
 
 
 def test_a_server_of_every_version(host, daemon):
