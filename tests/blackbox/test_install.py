@@ -221,6 +221,7 @@ def test_every_verb_twice(host, script):
         assert script("status")[0] == 3
         assert script("stop")[0] == 0
         assert script("try-restart")[0] == 0
+        assert script("reload")[0] == 1
         assert script("status")[0] == 3
     for _ in range(2):
         code, out = script("start")
@@ -237,7 +238,8 @@ def test_every_verb_twice(host, script):
     assert host.run(["sh", "-s", "status"], input=text, check=False,
                     uid=NOBODY) == (
         4, "only root can tell whether portmap is running\n")
-    with host.local() as c, host.bound(socket.SOCK_DGRAM) as server:
+    with contextlib.ExitStack() as stack, host.local() as c, \
+            host.bound(socket.SOCK_DGRAM) as server:
         port = server.getsockname()[1]
         c.set(PROG, 1, UDP, port)
         for verb in ("restart", "force-reload", "try-restart") * 2:
@@ -246,6 +248,12 @@ def test_every_verb_twice(host, script):
             assert pid_of(host) != before
             with host.udp() as d:
                 assert d.getport(PROG, 1, UDP) == port  # the map is kept
+        c = stack.enter_context(host.local())
+        c.set(PROG, 2, UDP, 5000)
+        before = pid_of(host)
+        assert script("reload")[0] == 0
+        until(lambda: c.dump()[2:] == [(PROG, 1, UDP, port)])
+        assert pid_of(host) == before
     for verb in ("", "nonsense"):
         code, out = script(verb)
         assert code == 2 and "usage: " in out
@@ -302,7 +310,7 @@ def supervised(request, host, tree):
     service.mkdir(parents=True)
     run = (ROOT / f"src/init/portmap.{request.param}").read_text()
     (service / "run").write_text(
-        run.replace("/usr/sbin/portmap", str(tree / "build/portmap")))
+        run.replace("/usr/local/sbin", str(tree / "build")))
     (service / "run").chmod(0o755)
     program = {"runit": "runsv", "s6": "s6-supervise"}[request.param]
     with host.popen([program, "/run/service/portmap"],
