@@ -22,7 +22,7 @@
 enum {
 	INPUT = 16384,                /* bytes read at once */
 	OUTBUF_MAX = 4 * 1024 * 1024, /* unsent bytes of all connections */
-	DRAIN_MS = 100                /* between looks at what drains */
+	DRAIN_MS = 10                 /* between looks at what drains */
 };
 
 struct stream {
@@ -208,10 +208,7 @@ send_replies(struct stream *s)
 		buffer_output(s, transport_replies + n, len - (size_t)n);
 }
 
-/*
- * xp_reply.  There is room, because on_readable() serves no call after a batch
- * of replies.
- */
+/* xp_reply.  There is room: on_readable() serves no call after a batch. */
 static bool_t
 on_reply(SVCXPRT *xprt, struct rpc_msg *reply)
 {
