@@ -26,7 +26,8 @@ JOURNAL = "/run/portmap/map/journal"
 
 @pytest.fixture
 def port(host):
-    """A port that sockets of uid 1001 are bound to, in both protocols."""
+    """A port that sockets of uid 1001 are bound to, in both protocols: longer
+    than the daemon lives, if tests name it first."""
     with host.bound(socket.SOCK_STREAM, uid=1001) as tcp:
         number = tcp.getsockname()[1]
         with host.bound(DGRAM, number, uid=1001):
@@ -47,7 +48,7 @@ def boot_id():
     return pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
-def test_the_file(host, daemon, port):
+def test_the_file(host, port, daemon):
     journal = host.path(JOURNAL)
     with host.local() as root, host.local(NOBODY) as nobody, \
             host.udp(uid=1001) as anon:
@@ -76,7 +77,7 @@ def test_the_file(host, daemon, port):
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_restart_keeps_map_order_and_owners(host, daemon, start, port, how):
+def test_restart_keeps_map_order_and_owners(host, port, daemon, start, how):
     with host.local() as root, host.local(1001) as user, \
             host.udp(uid=1001) as anon:
         for i in range(50):
@@ -106,7 +107,7 @@ def test_restart_keeps_map_order_and_owners(host, daemon, start, port, how):
                 assert root.unset(prog, vers) == 1
 
 
-def test_restart_works_at_once_with_old_connections(host, daemon, start, port):
+def test_restart_works_at_once_with_old_connections(host, port, daemon, start):
     with host.local() as c:
         c.set(PROG, 1, TCP, port)
     for _ in range(3):
@@ -120,7 +121,7 @@ def test_restart_works_at_once_with_old_connections(host, daemon, start, port):
         assert dump(host) == [(PROG, 1, TCP, port)]
 
 
-def test_a_storm_of_sets_killed_at_random(host, start, port):
+def test_a_storm_of_sets_killed_at_random(host, port, start):
     """What got the reply TRUE comes back, and at most the calls without a reply
     after it."""
     dice = random.Random(4711)
@@ -202,7 +203,7 @@ def test_servers_are_found_again_untouched(host, start):
         server.stdout.close()
 
 
-def test_dead_entries_at_load_and_k(host, start, port):
+def test_dead_entries_at_load_and_k(host, port, start):
     daemon = start(host)
     with host.local() as c:
         c.set(PROG, 1, UDP, port)
@@ -235,7 +236,7 @@ def test_getport_never_writes(host, daemon):
         (after.st_size, after.st_mtime_ns)
 
 
-def test_another_user(host, start, port):
+def test_another_user(host, port, start):
     daemon = start(host)
     for uid, args in ((65534, ["-u", "nobody"]), (0, ["-u", "root"]),
                       (1234, ["-u", "1234"]), (1, [])):
@@ -248,7 +249,7 @@ def test_another_user(host, start, port):
             assert path.stat().st_uid == uid
 
 
-def test_none(host, start, port):
+def test_none(host, port, start):
     daemon = start(host, "-m", "none")
     with host.local() as c:
         c.set(PROG, 1, UDP, port)
@@ -257,7 +258,7 @@ def test_none(host, start, port):
     assert dump(host) == []
 
 
-def test_m(host, start, port):
+def test_m(host, port, start):
     daemon = start(host, "-m", "/run/mine/map")
     with host.local() as c:
         c.set(PROG, 1, UDP, port)
@@ -339,7 +340,7 @@ def journal_of(*records):
         f"portmap journal 1 boot={boot_id()}", *records)).encode()
 
 
-def test_a_good_one(host, with_journal, port):
+def test_a_good_one(host, port, with_journal):
     with_journal(journal_of(f"set {PROG} 1 17 {port} 0"))
     assert dump(host) == [(PROG, 1, UDP, port)]
 
@@ -384,7 +385,7 @@ def test_one_that_is_untrusted(host, with_journal, what):
 
 @pytest.mark.plain
 @pytest.mark.parametrize("error", ["ENFILE", "ENOMEM"])
-def test_one_that_cannot_be_opened_now(host, start, with_journal, port, error):
+def test_one_that_cannot_be_opened_now(host, port, start, with_journal, error):
     """Nothing is lost, and a later start finds it."""
     need_program("strace")
     with_journal(journal_of(f"set {PROG} 1 17 {port} 0")).kill()
@@ -398,14 +399,14 @@ def test_one_that_cannot_be_opened_now(host, start, with_journal, port, error):
     assert dump(host) == [(PROG, 1, UDP, port)]
 
 
-def test_one_of_another_boot(host, with_journal, port):
+def test_one_of_another_boot(host, port, with_journal):
     daemon = with_journal(
         f"portmap journal 1 boot=0\nset {PROG} 1 17 {port} 0\n".encode())
     daemon.expect_line(f"journal {JOURNAL}: of another boot")
     assert dump(host) == []
 
 
-def test_lines_that_are_skipped_are_named(host, with_journal, port):
+def test_lines_that_are_skipped_are_named(host, port, with_journal):
     daemon = with_journal(journal_of(
         f"set {PROG} 1 17 {port} 0", "nonsense", "set 100000 2 17 111 0",
         f"set {PROG} 2 17 70000 0", f"set {PROG} 3 17 {port} 0") + b"torn")
@@ -414,7 +415,7 @@ def test_lines_that_are_skipped_are_named(host, with_journal, port):
     assert dump(host) == [(PROG, 1, UDP, port), (PROG, 3, UDP, port)]
 
 
-def test_one_of_great_size(host, with_journal, port):
+def test_one_of_great_size(host, port, with_journal):
     """No more is read than our journal could ever have."""
     def content(path):
         path.write_bytes(journal_of(f"set {PROG} 1 17 {port} 0"))
@@ -426,7 +427,7 @@ def test_one_of_great_size(host, with_journal, port):
     assert host.path(JOURNAL).stat().st_size < 200
 
 
-def test_a_million_lines(host, with_journal, port):
+def test_a_million_lines(host, port, with_journal):
     daemon = with_journal(journal_of(*(
         f"set {i} 1 17 {port} 1001" for i in range(1_000_000))))
     daemon.expect("skipped ", "suppressed ")
@@ -473,7 +474,7 @@ def repair(host, how):
 
 
 @pytest.mark.parametrize("how", ["full", "read-only", "removed"])
-def test_a_disk_that_fails(host, small_disk, start, port, how):
+def test_a_disk_that_fails(host, port, small_disk, start, how):
     daemon = start(host)
     with host.local() as c:
         # beyond what fits into the page that the journal has already
@@ -498,7 +499,7 @@ def test_a_disk_that_fails(host, small_disk, start, port, how):
     assert dump(host) == before
 
 
-def test_started_with_a_disk_that_is_full(host, small_disk, start, port):
+def test_started_with_a_disk_that_is_full(host, port, small_disk, start):
     breaks(host, "full")
     daemon = start(host)
     daemon.expect_line(f"journal {JOURNAL}: cannot write: No space left")
@@ -510,7 +511,7 @@ def test_started_with_a_disk_that_is_full(host, small_disk, start, port):
     assert dump(host) == [(PROG, 1, UDP, port)]
 
 
-def test_no_write_access_to_run(host, start, port):
+def test_no_write_access_to_run(host, port, start):
     host.run(["mount", "-o", "remount,ro", "/run"])
     daemon = start(host)
     daemon.expect_line("no pid file in /run/portmap: Read-only file system")
@@ -529,7 +530,7 @@ def written(daemon):
 
 
 @pytest.mark.plain
-def test_bytes_written_grow_with_the_changes_only(host, daemon, port):
+def test_bytes_written_grow_with_the_changes_only(host, port, daemon):
     with host.local() as c:
         start_at = written(daemon)
         for i in range(1000):
@@ -548,7 +549,7 @@ def test_bytes_written_grow_with_the_changes_only(host, daemon, port):
 
 @pytest.mark.plain
 def test_system_calls_of_set_do_not_depend_on_the_table(
-        host, daemon, port, tmp_path):
+        host, port, daemon, tmp_path):
     counts = []
     with host.local() as c:
         for base in (0, 10000):
@@ -569,7 +570,7 @@ def test_system_calls_of_set_do_not_depend_on_the_table(
 
 
 @pytest.mark.plain
-def test_start_with_a_large_journal(host, with_journal, port):
+def test_start_with_a_large_journal(host, port, with_journal):
     daemon = with_journal(journal_of(*(
         f"set {PROG + i} 1 17 {port} 0" for i in range(10000))))
     daemon.expect("stale ")  # the sweep may outlive the port
@@ -581,7 +582,7 @@ def test_start_with_a_large_journal(host, with_journal, port):
 TOOLS = {name: str(BUILD / name) for name in ("pmap_dump", "pmap_set")}
 
 
-def test_pmap_dump_prints_what_rpcinfo_prints(host, daemon, port):
+def test_pmap_dump_prints_what_rpcinfo_prints(host, port, daemon):
     with host.local() as c:
         for e in ((100003, 3, TCP, 2049), (100005, 1, UDP, port),
                   (0xffffffff, 0xffffffff, TCP, 1), (1, 1, UDP, 65535)):
@@ -644,7 +645,7 @@ def test_a_port_mapper_that_hangs_up(host, args, says):
     local.close()
 
 
-def test_pmap_set_reads_what_pmap_dump_prints(host, daemon, start, port):
+def test_pmap_set_reads_what_pmap_dump_prints(host, port, daemon, start):
     entries = [(PROG + i, 1 + i % 3, (TCP, UDP)[i % 2], port)
                for i in range(20)]
     with host.local() as c:
@@ -684,7 +685,7 @@ def test_pmap_set_registers_for_who_holds_the_port(host, daemon, kind, prot,
             assert c.unset(PROG, 1) == (uid == 0)
 
 
-def test_pmap_set_leaves_out_what_nobody_listens_at(host, daemon, port):
+def test_pmap_set_leaves_out_what_nobody_listens_at(host, port, daemon):
     text = (f"{PROG} 1 udp {port}\n{PROG + 1} 2 udp 5000\n"
             f"{PROG} 3 tcp {port}\n")
     assert host.run([TOOLS["pmap_set"]], input=text) == \
@@ -763,7 +764,7 @@ def rpcbind(host):
             p.wait(10)
 
 
-def test_carry_over_from_rpcbind_and_back(host, start, port):
+def test_carry_over_from_rpcbind_and_back(host, port, start):
     """With the very commands of README and the manual."""
     readme = (pathlib.Path(__file__).parents[2] / "README").read_text()
     commands = ["rpcinfo -p 127.0.0.1 > /run/mappings",
