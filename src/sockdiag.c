@@ -41,6 +41,12 @@ struct tcp_request {
 	struct port_filter filter;
 };
 
+/* without a filter */
+struct plain_request {
+	struct nlmsghdr nlh;
+	struct inet_diag_req_v2 diag;
+};
+
 struct udp_request {
 	struct nlmsghdr nlh;
 	struct inet_diag_req_v2 diag;
@@ -242,10 +248,7 @@ static bool
 can_dump(uint32_t prot)
 {
 	struct sockdiag_port none = {0};
-	struct {
-		struct nlmsghdr nlh;
-		struct inet_diag_req_v2 diag;
-	} r = {
+	struct plain_request r = {
 	    .nlh = dump_header(SOCK_DIAG_BY_FAMILY, sizeof(r)),
 	    .diag = {.sdiag_family = AF_INET, .sdiag_protocol = (uint8_t)prot},
 	};
@@ -283,10 +286,7 @@ lookup(uint32_t prot, const struct sockaddr_in *local,
 		struct nlmsghdr nlh;
 		char bytes[4096];
 	} buf;
-	struct {
-		struct nlmsghdr nlh;
-		struct inet_diag_req_v2 diag;
-	} r = {
+	struct plain_request r = {
 	    .nlh = {.nlmsg_len = sizeof(r),
 		.nlmsg_type = SOCK_DIAG_BY_FAMILY,
 		.nlmsg_flags = NLM_F_REQUEST},
