@@ -22,7 +22,8 @@
 enum {
 	INPUT = 16384,                /* bytes read at once */
 	OUTBUF_MAX = 4 * 1024 * 1024, /* unsent bytes of all connections */
-	DRAIN_MS = 10                 /* between looks at what drains */
+	LITTLE = 1024, /* bytes; tcp_max_orphans limits them: tcp(7) */
+	DRAIN_MS = 10  /* between looks at what drains */
 };
 
 struct stream {
@@ -34,6 +35,7 @@ struct stream {
 	size_t unserved_len;
 	uint8_t *outbuf; /* unsent output */
 	size_t outbuf_len, outbuf_sent;
+	size_t replies; /* bytes */
 	bool untrusted; /* the client can pass descriptors, and is not root */
 	bool ended;     /* all input was read */
 	bool closing;   /* at the end of on_readable() */
@@ -65,6 +67,8 @@ close_stream(struct stream *s)
 {
 	int fd = s->t.xprt.xp_fd;
 
+	if (s->replies > LITTLE)
+		hangup_drop(fd, &s->conn.peer);
 	if (s->drains)
 		TAILQ_REMOVE(&draining, s, entry);
 	conn_remove(&s->conn);
@@ -78,21 +82,13 @@ close_stream(struct stream *s)
 	free(s);
 }
 
-/* Close a connection in favour of others. */
-static void
-drop_stream(struct stream *s)
-{
-	hangup_drop(s->t.xprt.xp_fd, &s->conn.peer);
-	close_stream(s);
-}
-
 /* Close a connection once its client has received all replies. */
 static void
 end_stream(struct stream *s)
 {
 	int fd = s->t.xprt.xp_fd;
 
-	s->drains = hangup_loses(fd, &s->conn.peer);
+	s->drains = s->replies > LITTLE && hangup_loses(fd, &s->conn.peer);
 	if (!s->drains) {
 		close_stream(s);
 		return;
@@ -123,7 +119,7 @@ evict(struct conn *conn)
 {
 	counters.evicted++;
 	log_evicted(&conn->peer);
-	drop_stream(stream_of(conn));
+	close_stream(stream_of(conn));
 }
 
 static void on_readable(void *arg);
@@ -201,6 +197,7 @@ send_replies(struct stream *s)
 	out_used = 0;
 	if (len == 0)
 		return;
+	s->replies += len;
 	n = send_now(s->t.xprt.xp_fd, transport_replies, len);
 	if (n == -1)
 		s->closing = true;
@@ -383,7 +380,7 @@ stream_tick(int64_t now)
 	close_drained(now);
 	while ((conn = conn_expired(now, &next)) != NULL) {
 		counters.idle++;
-		drop_stream(stream_of(conn));
+		close_stream(stream_of(conn));
 	}
 	return (TAILQ_EMPTY(&draining) || next < drain_due ? next : drain_due);
 }
