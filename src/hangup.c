@@ -10,27 +10,28 @@
 #include "closer.h"
 
 enum {
+	LITTLE = 1024,  /* bytes that are not worth a look */
 	STATE_CLOSE = 7 /* TCP_CLOSE of the kernel's net/tcp_states.h */
 };
 
 bool
-hangup_loses(int fd, const struct peer *peer)
+hangup_loses(int fd, const struct peer *peer, size_t replies)
 {
 	struct tcp_info info = {0};
 	socklen_t len = sizeof(info);
 
-	return (peer->origin != ORIGIN_LOCAL &&
+	return (peer->origin != ORIGIN_LOCAL && replies > LITTLE &&
 		getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
 		info.tcpi_state != STATE_CLOSE &&
 		info.tcpi_unacked + info.tcpi_notsent_bytes > 0);
 }
 
 void
-hangup_drop(int fd, const struct peer *peer)
+hangup_drop(int fd, const struct peer *peer, size_t replies)
 {
 	const struct linger reset = {.l_onoff = 1};
 
-	if (hangup_loses(fd, peer))
+	if (hangup_loses(fd, peer, replies))
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 }
 

@@ -72,7 +72,7 @@ enum callit_scope {
 };
 
 enum {
-	CALLIT_REPLY_MAX = 400 /* bytes of a reply to a CALLIT to the network */
+	CALLIT_REPLY_MAX = 400 /* bytes of a CALLIT's reply to another host */
 };
 
 /* How a call over UDP arrived. */

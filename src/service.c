@@ -153,7 +153,7 @@ proc_callit(SVCXPRT *xprt, const struct call *call)
 	    .local_addr = call->local_addr,
 	    .fd = xprt->xp_fd,
 	    .xid = call->xid,
-	    .reply_max = caller.own || caller.origin == ORIGIN_LOOPBACK
+	    .reply_max = policy_callit_caller(CALLIT_HOST, caller)
 			     ? SIZE_MAX
 			     : CALLIT_REPLY_MAX};
 	enum callit_outcome outcome = CALLIT_REFUSED;

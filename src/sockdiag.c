@@ -48,8 +48,7 @@ struct plain_request {
 };
 
 struct udp_request {
-	struct nlmsghdr nlh;
-	struct inet_diag_req_v2 diag;
+	struct plain_request plain;
 	struct port_filter filter;
 };
 
@@ -116,10 +115,10 @@ static int
 request_udp(int family, uint32_t port)
 {
 	struct udp_request r = {
-	    .nlh = dump_header(SOCK_DIAG_BY_FAMILY, sizeof(r)),
-	    .diag = {.sdiag_family = (uint8_t)family,
-		.sdiag_protocol = IPPROTO_UDP,
-		.idiag_states = (uint32_t)STATES_ALL},
+	    .plain = {.nlh = dump_header(SOCK_DIAG_BY_FAMILY, sizeof(r)),
+		.diag = {.sdiag_family = (uint8_t)family,
+		    .sdiag_protocol = IPPROTO_UDP,
+		    .idiag_states = (uint32_t)STATES_ALL}},
 	    .filter = filter(port),
 	};
 

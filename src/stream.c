@@ -22,8 +22,7 @@
 enum {
 	INPUT = 16384,                /* bytes read at once */
 	OUTBUF_MAX = 4 * 1024 * 1024, /* unsent bytes of all connections */
-	LITTLE = 1024, /* bytes; tcp_max_orphans limits them: tcp(7) */
-	DRAIN_MS = 10  /* between looks at what drains */
+	DRAIN_MS = 10                 /* between looks at what drains */
 };
 
 struct stream {
@@ -67,8 +66,6 @@ close_stream(struct stream *s)
 {
 	int fd = s->t.xprt.xp_fd;
 
-	if (s->replies > LITTLE)
-		hangup_drop(fd, &s->conn.peer);
 	if (s->drains)
 		TAILQ_REMOVE(&draining, s, entry);
 	conn_remove(&s->conn);
@@ -82,14 +79,21 @@ close_stream(struct stream *s)
 	free(s);
 }
 
+/* Close a connection in favour of others. */
+static void
+drop_stream(struct stream *s)
+{
+	hangup_drop(s->t.xprt.xp_fd, &s->conn.peer, s->replies);
+	close_stream(s);
+}
+
 /* Close a connection once its client has received all replies. */
 static void
 end_stream(struct stream *s)
 {
 	int fd = s->t.xprt.xp_fd;
 
-	s->drains = s->replies > LITTLE && hangup_loses(fd, &s->conn.peer);
-	if (!s->drains) {
+	if (!(s->drains = hangup_loses(fd, &s->conn.peer, s->replies))) {
 		close_stream(s);
 		return;
 	}
@@ -109,7 +113,7 @@ close_drained(int64_t now)
 	drain_due = now + DRAIN_MS;
 	for (s = TAILQ_FIRST(&draining); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, entry);
-		if (!hangup_loses(s->t.xprt.xp_fd, &s->conn.peer))
+		if (!hangup_loses(s->t.xprt.xp_fd, &s->conn.peer, s->replies))
 			close_stream(s);
 	}
 }
@@ -119,7 +123,7 @@ evict(struct conn *conn)
 {
 	counters.evicted++;
 	log_evicted(&conn->peer);
-	close_stream(stream_of(conn));
+	drop_stream(stream_of(conn));
 }
 
 static void on_readable(void *arg);
@@ -380,7 +384,7 @@ stream_tick(int64_t now)
 	close_drained(now);
 	while ((conn = conn_expired(now, &next)) != NULL) {
 		counters.idle++;
-		close_stream(stream_of(conn));
+		drop_stream(stream_of(conn));
 	}
 	return (TAILQ_EMPTY(&draining) || next < drain_due ? next : drain_due);
 }

@@ -208,11 +208,11 @@ MUTANTS = [
       "")),
 
     ("hangup-drains",
-     "A client that ends its input loses replies.",
-     "tests/blackbox/test_hostile.py -k ended_its_input",
+     "What ended connections leave in the kernel has no limit.",
+     "tests/blackbox/test_hostile.py -k closed_connections_keep",
      ("src/stream.c",
-      "s->drains = s->replies > LITTLE && hangup_loses(fd, &s->conn.peer);",
-      "s->drains = false;")),
+      "s->drains = hangup_loses(fd, &s->conn.peer, s->replies)",
+      "s->drains = false")),
 
     ("hangup-drop",
      "What evicted connections leave in the kernel has no limit.",
@@ -220,6 +220,13 @@ MUTANTS = [
      ("src/hangup.c",
       ".l_onoff = 1",
       ".l_onoff = 0")),
+
+    ("hangup-loses",
+     "A client that ends its input loses replies.",
+     "tests/blackbox/test_hostile.py -k ended_its_input",
+     ("src/stream.c",
+      "s->replies))) { close_stream(s);",
+      "s->replies)) || true) { drop_stream(s);")),
 
     ("holder-addresses",
      "A dump that misses a socket counts as a proof.",
