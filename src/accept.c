@@ -124,6 +124,7 @@ accept_start(const struct listen_socket *socket, const struct addrfilt *acl)
 	if (socket->accepts_fds)
 		closer_start();
 	loop_watch(socket->fd, on_connection, NULL, l);
+	loop_share(socket->fd);
 }
 
 /* Listen on the abstract name as soon as nobody else has it. */

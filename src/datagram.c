@@ -212,6 +212,7 @@ datagram_serve(int fd, const struct addrfilt *acl)
 	}
 	d->acl = acl;
 	loop_watch(fd, on_readable, NULL, d);
+	loop_share(fd);
 	return (&d->t.xprt);
 }
 

@@ -18,7 +18,8 @@
 
 enum {
 	BUDGET_US = 2000,
-	SLICE_US = 200,
+	SHARED_US = 500,
+	SLICE_US = 100,
 	CHECKS = 4, /* the clock costs a tenth of a pipelined GETPORT */
 	SIGNALS = 5 /* kinds that we handle */
 };
@@ -30,6 +31,7 @@ static struct {
 	} handlers[FD_SETSIZE];
 	fd_set reading, writing;   /* what is watched */
 	fd_set readable, writable; /* what is ready in this iteration */
+	fd_set shared;             /* what serves everybody */
 	fd_set deferred;
 	int deferred_count;
 	int top;                       /* no descriptor above it is watched */
@@ -107,6 +109,12 @@ loop_watch(int fd, loop_fn *on_read, loop_fn *on_write, void *arg)
 	}
 	if (on_read == NULL)
 		clear_deferred(fd);
+}
+
+void
+loop_share(int fd)
+{
+	FD_SET(fd, &loop.shared);
 }
 
 void
@@ -224,6 +232,20 @@ serve(int fd)
 	}
 }
 
+/* However many others are ready, these have a turn in each iteration. */
+static void
+serve_shared(void)
+{
+	for (int fd = 0; fd <= loop.top; fd++) {
+		if (!FD_ISSET(fd, &loop.shared) ||
+		    !FD_ISSET(fd, &loop.readable))
+			continue;
+		loop.budget_end = loop_clock() + SHARED_US;
+		serve(fd);
+		FD_CLR(fd, &loop.readable);
+	}
+}
+
 /*
  * Call the handlers of ready descriptors from `from` to below `to`.  Handlers
  * may change the sets, so they are read again for each descriptor.  Return the
@@ -268,7 +290,8 @@ loop_run(int64_t (*tick)(int64_t now))
 		wait_for_work(tick(loop.now));
 		us = loop_clock();
 		loop.now = us / 1000;
-		loop.budget_end = us + BUDGET_US;
+		serve_shared();
+		loop.budget_end = loop_clock() + BUDGET_US;
 		loop.served = false;
 		first = loop.first <= loop.top ? loop.first : 0;
 		stopped_at = work(first, loop.top + 1);

@@ -6,9 +6,10 @@
 #include <stdint.h>
 
 /*
- * The select() loop of the process.  An iteration waits, and then calls the
- * handlers of descriptors that are ready, until its budget of 2 ms is spent.
- * The next one begins with those that were not called.
+ * The select() loop of the process.  An iteration waits, then calls the
+ * handlers of ready descriptors that are shared, with a budget of 0.5 ms each,
+ * and then those of the others until 2 ms are spent.  The next iteration begins
+ * with the ones that were not called.
  */
 typedef void loop_fn(void *arg);
 
@@ -20,6 +21,12 @@ typedef void loop_fn(void *arg);
  */
 void loop_watch(int fd, loop_fn *on_read, loop_fn *on_write, void *arg);
 
+/*
+ * `fd` serves everybody, as a UDP socket does: call its on_read in every
+ * iteration, before the others.  For descriptors that are never closed.
+ */
+void loop_share(int fd);
+
 /* Call fd's on_read in the next iteration even if nothing new has arrived. */
 void loop_defer(int fd);
 
@@ -30,13 +37,13 @@ void loop_defer(int fd);
 int loop_signals(void (*on_signal)(int sig));
 
 /*
- * Return true if this iteration has spent its budget.  A handler that has more
- * to do then leaves it for the next one; see loop_defer().
+ * Return true if the budget is spent.  A handler that has more to do then
+ * leaves it for the next iteration; see loop_defer().
  */
 bool loop_over_budget(void);
 
 /*
- * Return true if this handler has spent its slice of 200 us.  For handlers of
+ * Return true if this handler has spent its slice of 100 us.  For handlers of
  * which there are hundreds, so that all of them together take less than 100 ms;
  * holder.h limits what a call can take beyond its slice.  Reads the clock at
  * each fourth call only, but knows what others have read: what can take long

@@ -648,6 +648,13 @@ MUTANTS = [
       "signal(SIGCHLD, SIG_DFL);",
       "")),
 
+    ("shared-turns",
+     "A UDP socket waits for its turn behind hundreds of connections.",
+     "tests/unit/test_loop.c",
+     ("src/loop.c",
+      "serve_shared(); loop.budget_end",
+      "loop.budget_end")),
+
     ("slow-calls",
      "Each connection is served four slow calls in its turn.",
      "tests/unit/test_loop.c",

@@ -232,6 +232,45 @@ test_the_budget_is_shared_in_turn(void **state)
 	}
 }
 
+/* One that serves everybody has a turn in each iteration, whoever is ready. */
+static int shared_calls;
+
+static void
+count_shared(void *arg)
+{
+	(void)arg;
+	shared_calls++;
+}
+
+static void
+test_shared_descriptors_have_a_turn_in_each_iteration(void **state)
+{
+	int shared, fds[LENGTH(fair_calls)];
+
+	(void)state;
+	memset(fair_calls, 0, sizeof(fair_calls));
+	assert_int_equal(write(a[1], "x", 1), 1);
+	assert_int_equal(write(b[1], "x", 1), 1);
+	for (size_t i = 0; i < LENGTH(fds); i++) {
+		assert_true((fds[i] = dup(a[0])) >= 0);
+		loop_watch(fds[i], take_a_millisecond, NULL, &fair_calls[i]);
+	}
+	/* above the others, so that its number does not favour it */
+	assert_true((shared = dup(b[0])) >= 0);
+	loop_watch(shared, count_shared, NULL, NULL);
+	loop_share(shared);
+	loop_run(never);
+	assert_int_equal(fair_calls[0], 20);
+	assert_true(ticks > 20);
+	assert_int_equal(shared_calls, ticks);
+	loop_watch(shared, NULL, NULL, NULL);
+	close(shared);
+	for (size_t i = 0; i < LENGTH(fds); i++) {
+		loop_watch(fds[i], NULL, NULL, NULL);
+		close(fds[i]);
+	}
+}
+
 static bool over_after[5]; /* calls */
 
 static void
@@ -276,6 +315,7 @@ main(void)
 	    T(test_signals_without_end),
 	    T(test_the_budget_is_shared_in_turn),
 	    T(test_a_slow_call_ends_the_slice),
+	    T(test_shared_descriptors_have_a_turn_in_each_iteration),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
