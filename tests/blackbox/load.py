@@ -484,3 +484,9 @@ class Load:
         return len(self.idle) + sum(
             c.client is not None and c.client.stream
             for c in self.callers + self.remote)
+
+    def close(self):
+        """Kill the daemon, and remove the hosts."""
+        self.daemon.kill()
+        for host in (self.a, self.b):
+            host.close()

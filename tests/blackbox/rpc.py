@@ -16,7 +16,7 @@ NONE = (0, b"")
 OWN = [(PMAP, 2, TCP, 111), (PMAP, 2, UDP, 111)]
 
 _xids = itertools.count(0x1000)
-exchanges = []  # calls and their replies, for test_zconformance.py
+exchanges = []  # calls and their replies, for test_decoders.py
 
 # status: "ok", "denied" (what: RPC_MISMATCH or the auth_stat) or an
 # accept_stat; low and high for mismatches; body: the results

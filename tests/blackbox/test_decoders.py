@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Replies judged by decoders of others.  Its name makes it the last file, so
-that it gets all calls by rpc.py that the other files have made, and the
-replies to them."""
+"""Replies judged by the decoders of tshark and scapy."""
 import importlib.util
 import socket
 import struct
@@ -15,9 +13,11 @@ from scapy.contrib import oncrpc, portmap
 from scapy.packet import NoPayload
 
 import rpc
+from load import Load
 from rpc import TCP, UDP
 
-pytestmark = pytest.mark.plain
+pytestmark = [pytest.mark.plain, pytest.mark.slow,
+              pytest.mark.needs("several users")]
 PROG = 301000
 RAW_IP = 101  # pcap's link type of packets without a link layer
 BODIES = {rpc.NULL: portmap.NULL_Reply, rpc.GETPORT: portmap.GETPORT_Reply,
@@ -25,11 +25,13 @@ BODIES = {rpc.NULL: portmap.NULL_Reply, rpc.GETPORT: portmap.GETPORT_Reply,
 
 
 def provoke(host):
-    """Each kind of reply at least once, also if this file runs alone."""
+    """Each kind of reply at least once."""
     with host.local() as root, host.local(NOBODY) as user, host.udp() as udp, \
             host.tcp() as tcp, host.bound(socket.SOCK_DGRAM) as service:
         root.null()
         root.set(PROG, 1, UDP, service.getsockname()[1])
+        for i in range(300):  # for a long list
+            root.set(PROG + 1000 + i, 1, TCP, 5000 + i)
         root.set3(PROG, 2, "tcp", rpc.uaddr(5000))
         root.unset3(PROG, 2)
         user.set(100003, 3, TCP, 2049)
@@ -46,10 +48,18 @@ def provoke(host):
 
 
 @pytest.fixture
-def exchanges(host, start):
+def exchanges(host, start, tmp_path):
+    """Calls and their replies: each kind, and those of a random load."""
+    rpc.exchanges.clear()
     daemon = start(host)
     daemon.expect("refused ", "badcall ", "suppressed ")
     provoke(host)
+    load = Load(1, tmp_path)
+    try:
+        for _ in range(2000):
+            load.step()
+    finally:
+        load.close()
     # one of each kind, whatever its xid
     kinds = {(call[4:], reply[4:]): (call, reply)
              for call, reply in rpc.exchanges}
