@@ -51,8 +51,18 @@ $(INTEROP)/.unpacked: tests/get-interop Makefile
 unit: $(UNIT_TESTS)
 	@for test in $^; do echo $$test; $$test || exit 1; done
 
+# For everybody.  TESTS='tests/blackbox/test_rights.py -k quotas' chooses.
 check: $(NEEDED) $(UNIT_TESTS) $(BENCH_TOOLS)
+	@$(if $(TESTS),,echo 'This takes one to two minutes on two processors.')
 	tests/run $(BUILD) $(TESTS)
+
+# The tests that measure time, or take more than a second each.
+check-slow: $(NEEDED) $(UNIT_TESTS) $(BENCH_TOOLS)
+	tests/run --slow $(BUILD)
+
+# All that `make check` leaves out: before a release.
+check-all:
+	tests/check-all
 
 check-offline: $(COMPILED) $(UNIT_TESTS) $(BENCH_TOOLS)
 	tests/run --offline $(BUILD) $(TESTS)
@@ -188,5 +198,5 @@ rpm: dist
 	    $(if $(wildcard /etc/debian_version),--nodeps) \
 	    src/init/rpm/portmap.spec
 
-.PHONY: unit check check-offline prove prove-mutants demo valgrind mutants \
-    soak coverage fuzz bench format-check cppcheck tidy dist deb rpm
+.PHONY: unit check check-slow check-all check-offline prove prove-mutants demo \
+    valgrind mutants soak coverage fuzz bench format-check cppcheck tidy dist deb rpm

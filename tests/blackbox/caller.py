@@ -6,7 +6,7 @@ import threading
 import time
 
 import rpc
-from lab import SANITIZED, TooSlow, until
+from lab import SANITIZED, TooSlow, judge_time, until
 from rpc import UDP
 
 WORST = 0.1  # seconds that a reply may take
@@ -74,6 +74,7 @@ def calling(daemon, client, call=lambda c: c.getport(rpc.PMAP, 2, UDP),
             loss=0.01):
     """The caller of a whole block, judged at its end.  Of its calls, it may
     lose this part."""
+    judge_time()
     client.sock.settimeout(10 if SANITIZED and client.stream else 0.5)
     caller = Caller(daemon, client, call, loss)
     caller.start()

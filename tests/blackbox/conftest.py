@@ -3,6 +3,7 @@ import functools
 import os
 import pathlib
 import re
+import resource
 import subprocess
 
 import pytest
@@ -10,7 +11,15 @@ import pytest
 import lab
 
 
+DESCRIPTORS = 20000  # for attackers
+
+
 def pytest_sessionstart(session):
+    # the same on each machine that allows as many
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft = DESCRIPTORS if hard == resource.RLIM_INFINITY else \
+        min(hard, DESCRIPTORS)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     if os.geteuid() != 0 and lab.OFFLINE is None:
         pytest.exit("the black-box tests make namespaces: run them by "
                     "`make check`, which asks for root", 3)
@@ -30,6 +39,9 @@ def pytest_configure(config):
     config.addinivalue_line(
         "markers", "timed: needs lookups within their budget of time, which "
         "they exceed under valgrind")
+    config.addinivalue_line(
+        "markers", "slow: takes more than a second, or measures time; "
+        "`make check` leaves it out")
     config.addinivalue_line(
         "markers", "needs(what): needs what a user namespace lacks")
 
@@ -60,6 +72,7 @@ def in_time(item, test):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
+    lab.may_judge_time = item.get_closest_marker("slow") is not None
     lab.need(not lab.OFFLINE, lab.OFFLINE)
     for marker in item.iter_markers("needs"):
         if marker.args[0] == "several users":
@@ -72,6 +85,13 @@ def pytest_runtest_setup(item):
 def pytest_runtest_makereport(item, call):
     outcome = yield
     setattr(item, f"outcome_{call.when}", outcome.get_result())
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say why a test has run again."""
+    for report in terminalreporter.stats.get("rerun", []):
+        reason = report.longrepr.reprcrash.message.splitlines()[0]
+        terminalreporter.write_line(f"RERUN {report.nodeid}: {reason}")
 
 
 @pytest.fixture
@@ -124,3 +144,12 @@ def linked(make_host):
     a, b = make_host(), make_host()
     lab.connect_hosts(a, b)
     return a, b
+
+
+@pytest.fixture
+def target(linked, start):
+    """The daemon on one host, an attacker's host on its link."""
+    a, b = linked
+    daemon = start(a, "-c", "link")
+    daemon.expect("evicted ", "suppressed ", "refused ")
+    return a, b, daemon

@@ -2,7 +2,6 @@
 """Attacks on the promise of portmap.8: other callers lose at most 1 % of their
 calls, and wait at most 100 ms."""
 import contextlib
-import pathlib
 import re
 import resource
 import signal
@@ -15,8 +14,7 @@ import pytest
 
 import rpc
 from caller import calling
-from lab import NOBODY, SANITIZED, WITHOUT_PASSRIGHTS, reach_loopback, until, \
-    within
+from lab import NOBODY, WITHOUT_PASSRIGHTS, reach_loopback, until, within
 from rpc import TCP, UDP
 
 PROG = 300550
@@ -106,14 +104,7 @@ while True:
 """
 
 
-@pytest.fixture
-def target(linked, start):
-    a, b = linked
-    daemon = start(a)
-    daemon.expect("evicted ", "suppressed ", "refused ")
-    return a, b, daemon
-
-
+@pytest.mark.slow
 def test_replies_that_wait_for_arp(target):
     """Sources that do not exist: the kernel holds their replies for ARP."""
     a, b, daemon = target
@@ -125,6 +116,7 @@ def test_replies_that_wait_for_arp(target):
         time.sleep(5)
 
 
+@pytest.mark.slow
 def test_a_flood_over_udp_and_pipelines_over_tcp(target):
     a, b, daemon = target
     record = rpc.record(GETPORT)
@@ -135,6 +127,7 @@ def test_a_flood_over_udp_and_pipelines_over_tcp(target):
         time.sleep(4)
 
 
+@pytest.mark.slow
 def test_pipelines_of_one_user_on_the_local_socket(target):
     """Root's SET and a GETPORT over TCP, while a user has all connections."""
     a, b, daemon = target
@@ -151,9 +144,7 @@ def test_pipelines_of_one_user_on_the_local_socket(target):
 
 # Bursts of connections, closed with the next burst.
 BURSTS = """
-import resource, socket, sys, time
-hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+import socket, sys, time
 print("ready", flush=True)
 while True:
     socks = [socket.socket() for _ in range(1000)]
@@ -166,6 +157,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_bursts_of_connections(target):
     """A full backlog would make the connections of others wait for a second:
     the kernel drops their SYN."""
@@ -182,10 +174,8 @@ def test_bursts_of_connections(target):
 
 # Many sockets.
 SOCKETS = """
-import resource, socket, sys
+import socket, sys
 n = int(sys.argv[1])
-hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 socks = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(n)]
 for i, s in enumerate(socks):
     s.bind((f"127.1.{i // 1000}.1", 20000 + i % 1000))
@@ -194,6 +184,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.slow
 def test_dumps_of_one_user(target):
     """SETs whose verdict needs a dump of all sockets, on a host with many."""
     a, b, daemon = target
@@ -212,6 +203,7 @@ def test_dumps_of_one_user(target):
         time.sleep(3)
 
 
+@pytest.mark.slow
 def test_late_changes_are_dropped(target):
     """Of calls that arrive together, changes beyond the budget get no reply."""
     a, _, daemon = target
@@ -275,6 +267,7 @@ def test_broadcasts_of_a_forged_source_get_no_reply(target, to):
             assert len(replies) == (2 if served else 1), (source, to)
 
 
+@pytest.mark.slow
 @pytest.mark.plain
 def test_a_forged_syn_draws_two_replies_at_most(target):
     a, b, _ = target
@@ -371,12 +364,12 @@ def send(s, fds, data=b"x", flags=0):
     for fd in fds:
         os.close(fd)
 
-def attack():
+def attack(data):
     s = connect()
     if kind == "memory":
         send(s, [memory()])
     elif kind == "linger":
-        send(s, [lingering() for _ in range(10)])
+        send(s, [lingering() for _ in range(10)], data)
     elif kind == "oob":
         send(s, [], b"a")
         send(s, [lingering()], b"b", socket.MSG_OOB)
@@ -393,8 +386,9 @@ def attack():
 
 print("ready", flush=True)
 socks = []
-for _ in range(rounds):
-    socks.append(attack())
+for i in range(rounds):
+    # with a part of a record's header, or more than that
+    socks.append(attack(b"xxxxx" if i % 2 else b"x"))
     if len(socks) > 120:
         socks.pop(0).close()
         kept[:-700] = []
@@ -404,6 +398,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.plain
 @pytest.mark.parametrize("kind", ["linger", "memory", "oob", "many", "evicted"])
 @pytest.mark.parametrize("refused", [True, False])
@@ -431,6 +426,7 @@ def test_descriptors_that_take_long_to_close(host, start, kind, refused):
         c.null()
 
 
+@pytest.mark.slow
 @pytest.mark.plain
 @pytest.mark.parametrize("attack", [("linger", "120", ""),
                                     ("memory", "120", "25")])
@@ -456,9 +452,7 @@ def test_the_end_does_not_wait_for_descriptors(host, start, attack):
 # Sockets of one port on many addresses: opened and closed all the time, they
 # shift the place at which the kernel goes on with a dump of that port.
 SHIFT = """
-import resource, socket, sys
-hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+import socket, sys
 port = int(sys.argv[1])
 
 def bound(i):
@@ -474,6 +468,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.plain
 def test_a_dump_that_misses_a_socket(target):
     """Only exact lookups of all addresses prove that the owner of an entry has
@@ -506,6 +501,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_rpc_statd_registers_in_spite_of_a_squatter(host, start):
     """It gets its entries and keeps them while a user spins on the same SETs."""
     daemon = start(host)

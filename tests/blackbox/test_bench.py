@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from lab import PORTMAP, ROOT, copy_tree, make, need_program
+from lab import PORTMAP, ROOT, TooSlow, copy_tree, make, need_program
 
 pytestmark = pytest.mark.plain
 BENCH = ROOT / "tests/bench/bench"
@@ -15,8 +15,12 @@ TOOLS = ROOT / "build/bench"
 
 def bench(tmp_path, portmap, *parts):
     report = tmp_path / "report.json"
-    subprocess.run([BENCH, portmap, TOOLS, "--quick", "--json", report,
-                    *parts], check=True, stdout=subprocess.PIPE, timeout=100)
+    try:
+        subprocess.run([BENCH, portmap, TOOLS, "--quick", "--json", report,
+                        *parts], check=True, stdout=subprocess.PIPE,
+                       timeout=100)
+    except subprocess.TimeoutExpired as e:
+        raise TooSlow(f"{e}") from None
     return {line["title"]: line for line in json.loads(report.read_text())}
 
 
@@ -31,6 +35,7 @@ def changed(tmp_path, file, old, new):
     return tree / "build/portmap"
 
 
+@pytest.mark.slow
 @pytest.mark.needs("several users")
 def test_a_slowed_build_is_reported_slower(tmp_path):
     need_program("rpcbind")
@@ -55,6 +60,7 @@ def test_a_slowed_build_is_reported_slower(tmp_path):
             assert line["rpcbind"] > 0 and line["echo"] > 0
 
 
+@pytest.mark.slow
 def test_wrong_answers_are_noticed(host, start):
     daemon = start(host)
     daemon.expect("refused ")

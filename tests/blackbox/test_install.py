@@ -33,6 +33,7 @@ def files(directory):
             if not p.is_dir()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variables, expected", [
     ({}, {"usr/local/sbin/portmap", "usr/local/sbin/pmap_dump",
           "usr/local/sbin/pmap_set", "usr/local/share/man/man8/portmap.8",
@@ -107,6 +108,7 @@ def test_paths_and_user_of_the_units(tree, tmp_path):
     assert "\ndaemon=/opt/sbin/portmap\n" in script
 
 
+@pytest.mark.slow
 def test_two_builds_are_the_same_bytes(tree, tmp_path):
     other = copy_tree(tmp_path / "another-place")
     for place in tree, other:
@@ -116,6 +118,7 @@ def test_two_builds_are_the_same_bytes(tree, tmp_path):
             (other / "build" / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_another_user_is_built_in(tree):
     for user in "nobody", "daemon":
         make(tree, "all", f"RPCUSER={user}",
@@ -158,6 +161,7 @@ def test_install_on_this_host(host, tree, systemd):
     assert ("/etc/init.d/portmap start" in out) != systemd
 
 
+@pytest.mark.slow
 def test_the_release_is_the_same_bytes(tmp_path):
     """In every place, also in an unpacked release."""
     make(ROOT, "dist")
@@ -216,6 +220,7 @@ def pid_of(host):
     return int(host.path("/run/portmap/portmap.pid").read_text())
 
 
+@pytest.mark.slow
 def test_every_verb_twice(host, script):
     for _ in range(2):
         assert script("status")[0] == 3
@@ -331,6 +336,7 @@ def pid_after(host, before=None):
     return until(look)
 
 
+@pytest.mark.slow
 def test_supervised(host, supervised):
     """Its log is on standard output, where they look for it; a crash loses
     nothing, and TERM for the supervisor ends it."""

@@ -16,7 +16,7 @@ import pytest
 
 import rpc
 from lab import BUILD, NOBODY, INTEROP, PORTMAP, SANITIZED, need_program, \
-    need_uid, until, within
+    need_uid, until
 from rpc import TCP, UDP
 
 PROG = 300700
@@ -121,6 +121,7 @@ def test_restart_works_at_once_with_old_connections(host, port, daemon, start):
         assert dump(host) == [(PROG, 1, TCP, port)]
 
 
+@pytest.mark.slow
 def test_a_storm_of_sets_killed_at_random(host, port, start):
     """What got the reply TRUE comes back, and at most the calls without a reply
     after it."""
@@ -327,8 +328,7 @@ def with_journal(host, start):
         if not path.is_symlink():
             os.chown(path, owner, owner)
             os.chmod(path, mode)
-        with within(2):
-            daemon = start(host)
+        daemon = start(host)
         with host.udp() as c:
             c.null()
         return daemon
@@ -427,6 +427,7 @@ def test_one_of_great_size(host, port, with_journal):
     assert host.path(JOURNAL).stat().st_size < 200
 
 
+@pytest.mark.slow
 def test_a_million_lines(host, port, with_journal):
     daemon = with_journal(journal_of(*(
         f"set {i} 1 17 {port} 1001" for i in range(1_000_000))))
@@ -473,6 +474,7 @@ def repair(host, how):
                   "/run/portmap/map"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["full", "read-only", "removed"])
 def test_a_disk_that_fails(host, port, small_disk, start, how):
     daemon = start(host)
@@ -499,6 +501,7 @@ def test_a_disk_that_fails(host, port, small_disk, start, how):
     assert dump(host) == before
 
 
+@pytest.mark.slow
 def test_started_with_a_disk_that_is_full(host, port, small_disk, start):
     breaks(host, "full")
     daemon = start(host)
@@ -529,6 +532,7 @@ def written(daemon):
     return int(re.search(r"wchar: (\d+)", text).group(1))
 
 
+@pytest.mark.slow
 @pytest.mark.plain
 def test_bytes_written_grow_with_the_changes_only(host, port, daemon):
     with host.local() as c:
@@ -636,11 +640,13 @@ def test_a_port_mapper_that_hangs_up(host, args, says):
                     s.close()
         thread = threading.Thread(target=hang_up)
         thread.start()
-        code, out = host.run([TOOLS[args[0]], *args[1:]], check=False,
-                             input="1 1 udp 5000\n")
+        try:
+            code, out = host.run([TOOLS[args[0]], *args[1:]], check=False,
+                                 input="1 1 udp 5000\n")
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
         assert code == 1 and says in out, out
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join()
     tcp.close()
     local.close()
 

@@ -118,6 +118,7 @@ def test_protected_programs(host, refusing, prog):
     refusing.expect_line("refused .*reason=protected")
 
 
+@pytest.mark.slow
 @pytest.mark.timed
 def test_anonymous_callers_must_hold_the_port(host, refusing):
     """Their socket is looked up, and so is that on the port."""
@@ -187,6 +188,7 @@ def test_a_privileged_port_is_one_that_the_kernel_guards(
                 assert low.unset(PROG, 1) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.timed
 @pytest.mark.parametrize("port", [662, 2049])
 @pytest.mark.parametrize("kind,prot", [(DGRAM, UDP), (STREAM, TCP)])
@@ -294,6 +296,7 @@ def test_root_takes_over_a_program(host, refusing):
                              "new_owner=0")
 
 
+@pytest.mark.slow
 def test_quotas(host, refusing):
     with host.local() as root:
         with host.local(1001) as c:

@@ -120,6 +120,7 @@ def test_removal(host, daemon):
     assert run(host, OURS, ["-d", "100000", "2"])[0] == 1
 
 
+@pytest.mark.slow
 def test_broadcast(linked, start):
     need_program(THEIRS)
     a, b = linked

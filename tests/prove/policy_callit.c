@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * policy_callit_caller(), policy_callit_target() and policy_broadcast() decide
- * as protocol.md says under CALLIT.
+ * as portmap(8) says of the option -c.
  *
  * Bound: all callers, scopes, programs, procedures and ports.
  * Run: src/policy.c --unwind 17

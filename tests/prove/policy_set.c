@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * policy_set() and policy_must_hold() decide as protocol.md says under "Who is
- * calling" and under SET, whatever the facts are; policy_origin() lets nobody
- * SET from the network.
+ * policy_set() and policy_must_hold() decide as ACCESS CONTROL in portmap(8)
+ * says, whatever the facts are; policy_origin() lets nobody SET from the
+ * network.
  *
  * Bound: all callers, mappings, entries and facts.
  * Run: src/policy.c --unwind 17
@@ -10,7 +10,7 @@
 #include "prove.h"
 #include "policy.h"
 
-/* protocol.md: the list under CALLIT, and fypxfrd */
+/* portmap(8), ACCESS CONTROL: the protected programs */
 static bool
 spec_protected(uint32_t prog)
 {
