@@ -147,10 +147,8 @@ on_readable(void *arg)
 
 	do {
 		n = receive(d->t.xprt.xp_fd);
-		for (unsigned i = 0; i < n; i++) {
-			d->t.call.waited = i > 0;
+		for (unsigned i = 0; i < n; i++)
 			serve(d, &in.msgs[i]);
-		}
 		send_replies(d->t.xprt.xp_fd);
 	} while (n == RING && !loop_over_budget());
 }

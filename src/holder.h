@@ -7,26 +7,20 @@
 #include "policy.h"
 
 /*
- * Who holds a port: whose sockets are bound to it, by sock_diag.  An exact
- * lookup of 127.0.0.1 comes first.  If it does not decide, a dump follows,
- * which takes longer the more sockets there are, and an exact lookup of each
- * address of this host.  Callers other than root have 10 ms of CPU time a
- * second, all of a class of users together, for what takes long.  The result is
- * FACT_UNKNOWN if that is spent, or if sock_diag fails.  `payer` is the
- * identity of the caller.
+ * Whose sockets are bound to a port: sock_diag is asked who receives what
+ * arrives there, at 127.0.0.1 and then at each address of this host.  At most
+ * 32 lookups for one change, each of which takes about 10 us however many
+ * sockets there are.
  */
 
-/* A SET or an UNSET begins: the first 50 us of its lookups are free. */
+/* A SET or an UNSET begins, or the check of an entry. */
 void holder_begin(void);
 
-/* Return whether a socket is bound to a port. */
-enum fact holder_in_use(uid_t payer, uint32_t prot, uint32_t port);
-
-/* Return whether a socket of `user`, if known, is bound to a port. */
-enum fact holder_is(uid_t payer, uint32_t prot, uint32_t port, uid_t user);
-
-/* Return whether a port is in use, and `user` does not hold it. */
-enum fact holder_is_other(
-    uid_t payer, uint32_t prot, uint32_t port, uid_t user);
+/*
+ * Look up the sockets that are bound to a port, until one is of `user`, or of
+ * anybody if that is UID_UNKNOWN.  `prot` is IPPROTO_TCP or IPPROTO_UDP.  The
+ * result is not known if sock_diag fails, or if this takes too many lookups.
+ */
+struct port_use holder_find(uint32_t prot, uint32_t port, uid_t user);
 
 #endif

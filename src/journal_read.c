@@ -81,19 +81,22 @@ parse(const char *line, struct mapping *m)
 	return (LINE_MALFORMED);
 }
 
-/* Apply the rules of policy_set() that need no sock_diag: FACT_NO permits. */
+/* Apply the rules of policy_set() that ask nothing. */
 static enum verdict
 judge(const struct table *t, const struct mapping *m)
 {
-	const struct facts facts = {
+	/* an entry without an owner can be one of root's server */
+	const struct caller caller = {
+	    m->owner, m->owner == UID_UNKNOWN ? UID_ROOT : m->owner};
+	struct facts facts = {
 	    .same = table_lookup(t, m->prog, m->vers, m->prot),
-	    .holds = FACT_YES,
 	    .all = table_count(t) - TABLE_SELF,
 	    .of_class = table_count_class(t, m->owner),
 	    .own = table_count_owner(t, m->owner),
 	};
+	enum verdict verdict = policy_set(&caller, m, &facts);
 
-	return (policy_set(m->owner, m, &facts));
+	return (verdict == VERDICT_ASK ? VERDICT_OK : verdict);
 }
 
 /* Apply one line.  Return NULL, or why it is skipped. */

@@ -110,6 +110,7 @@ static const char *const verdict_names[VERDICTS] = {
     [VERDICT_OK] = "ok",
     [VERDICT_UNCHANGED] = "unchanged",
     [VERDICT_DENY_ORIGIN] = "origin",
+    [VERDICT_DENY_UNKNOWN] = "unknown",
     [VERDICT_DENY_SELF] = "self",
     [VERDICT_DENY_RANGE] = "range",
     [VERDICT_DENY_RESERVED] = "reserved",
@@ -298,9 +299,9 @@ log_counters(size_t entries, size_t connections, size_t callits)
 	append(line, &used,
 	    " badcalls=%" PRIu64 " acl_denied=%" PRIu64 " too_long=%" PRIu64
 	    " evicted=%" PRIu64 " idle=%" PRIu64 " lost=%" PRIu64
-	    " late=%" PRIu64 " denied=%" PRIu64,
+	    " denied=%" PRIu64,
 	    c->badcalls, c->acl_denied, c->too_long, c->evicted, c->idle,
-	    c->lost, c->late, c->denied);
+	    c->lost, c->denied);
 	emit(LOG_INFO, "%s", line);
 }
 

@@ -46,25 +46,14 @@ static struct {
 	void (*on_signal)(int sig);
 } loop;
 
-static int64_t
-read_us(clockid_t id)
-{
-	struct timespec ts;
-
-	clock_gettime(id, &ts);
-	return ((int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000);
-}
-
 int64_t
 loop_clock(void)
 {
-	return (loop.clock = read_us(CLOCK_MONOTONIC));
-}
+	struct timespec ts;
 
-int64_t
-loop_cpu_time(void)
-{
-	return (read_us(CLOCK_THREAD_CPUTIME_ID));
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	loop.clock = (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+	return (loop.clock);
 }
 
 static int64_t

@@ -44,18 +44,14 @@ bool loop_over_budget(void);
 
 /*
  * Return true if this handler has spent its slice of 100 us.  For handlers of
- * which there are hundreds, so that all of them together take less than 100 ms;
- * holder.h limits what a call can take beyond its slice.  Reads the clock at
- * each fourth call only, but knows what others have read: what can take long
- * calls loop_clock().
+ * which there are hundreds, so that all of them together take less than 100 ms.
+ * Reads the clock at each fourth call only, but knows what others have read:
+ * what can take long calls loop_clock().
  */
 bool loop_over_slice(void);
 
 /* Return the time now, in us of CLOCK_MONOTONIC. */
 int64_t loop_clock(void);
-
-/* Return the CPU time of portmap, in us: clock_gettime(2). */
-int64_t loop_cpu_time(void);
 
 /* Return the time of this iteration, in ms of CLOCK_MONOTONIC. */
 int64_t loop_now(void);

@@ -9,10 +9,6 @@
 #include "decimal.h"
 #include "log.h"
 
-enum {
-	LO_INDEX = 1, /* in every network namespace, since Linux 2.6.26 */
-};
-
 static int privileged_fd = -1;
 
 void
@@ -46,7 +42,7 @@ peer_privileged_ports(void)
 bool
 peer_is_lo(int ifindex)
 {
-	return (ifindex == LO_INDEX);
+	return (ifindex == PEER_LO);
 }
 
 enum origin

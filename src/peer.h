@@ -14,6 +14,10 @@
  * interface, or from SO_PEERCRED.  Decides no rights.
  */
 
+enum {
+	PEER_LO = 1 /* the index of lo in each namespace, since Linux 2.6.26 */
+};
+
 /* Open net.ipv4.ip_unprivileged_port_start, or warn that /proc is missing. */
 void peer_open(void);
 

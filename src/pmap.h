@@ -75,17 +75,11 @@ struct peer {
 	struct sockaddr_in from;
 };
 
-/* Whether a socket of this host is bound to a port: sockdiag.h. */
-enum port_state {
-	PORT_UNKNOWN,
-	PORT_FREE,
-	PORT_BOUND
-};
-
 enum verdict {
 	VERDICT_OK,
 	VERDICT_UNCHANGED,      /* granted, and there is nothing to change */
 	VERDICT_DENY_ORIGIN,    /* calls of this origin must not do that */
+	VERDICT_DENY_UNKNOWN,   /* the uid of the caller is not known */
 	VERDICT_DENY_SELF,      /* the port mapper's own program */
 	VERDICT_DENY_RANGE,     /* no such protocol or port */
 	VERDICT_DENY_RESERVED,  /* the caller is no known holder of the port */
@@ -96,8 +90,9 @@ enum verdict {
 	VERDICT_DENY_BOUND,  /* registered with another port that is in use */
 	VERDICT_DENY_QUOTA,  /* too many entries */
 	VERDICT_DENY_MEMORY, /* out of memory */
-	VERDICT_DENY_BUSY,   /* sock_diag failed, or its budget is spent */
-	VERDICTS
+	VERDICT_DENY_BUSY,   /* sock_diag failed, or too many lookups */
+	VERDICTS,
+	VERDICT_ASK /* none yet: policy.h */
 };
 
 static inline bool

@@ -112,6 +112,17 @@ complain(unsigned long line, const struct mapping *m)
 	    line, m->prog, m->vers);
 }
 
+static struct mapping *wanted;
+
+/* Of several users who hold a port, the one with the lowest uid owns it. */
+static void
+note_holder(uint32_t prot, uint32_t port, uid_t uid)
+{
+	(void)prot;
+	if (port == wanted->port && uid < wanted->owner)
+		wanted->owner = uid;
+}
+
 /*
  * Choose the owner of a mapping: the user whose socket holds the port, so that
  * a server can replace and remove its own entry later.  Return false after a
@@ -120,18 +131,18 @@ complain(unsigned long line, const struct mapping *m)
 static bool
 choose_owner(struct mapping *m, unsigned long line, bool keep)
 {
-	struct sockdiag_port holder =
-	    sockdiag_dump(m->prot, m->port, UID_UNKNOWN);
-
-	m->owner = holder.lowest;
-	if (holder.state == PORT_FREE && !keep) {
+	wanted = m;
+	m->owner = UID_UNKNOWN;
+	if (sockdiag_dump(m->prot, note_holder) == -1)
+		m->owner = geteuid();
+	if (m->owner == UID_UNKNOWN && !keep) {
 		complain(line, m);
 		fprintf(stderr,
 		    "left out: no socket is bound to port %" PRIu32 "\n",
 		    m->port);
 		return (false);
 	}
-	if (holder.state != PORT_BOUND || geteuid() != UID_ROOT)
+	if (m->owner == UID_UNKNOWN || geteuid() != UID_ROOT)
 		m->owner = geteuid();
 	return (true);
 }

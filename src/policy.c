@@ -1,18 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "policy.h"
 
-uid_t
-policy_identity(const struct peer *peer, unsigned privileged)
+enum verdict
+policy_identity(const struct peer *peer, unsigned privileged,
+    const uid_t *socket, struct caller *caller)
 {
-	if (peer->origin == ORIGIN_LOCAL)
-		return (peer->uid);
-	if (peer->origin == ORIGIN_LOOPBACK) {
-		unsigned port = ntohs(peer->from.sin_port);
+	unsigned port = ntohs(peer->from.sin_port);
 
-		if (port < PORT_RESERVED && port < privileged)
-			return (UID_ROOT);
+	*caller = (struct caller){peer->uid, peer->uid};
+	if (peer->origin == ORIGIN_LOCAL)
+		return (VERDICT_OK);
+	if (peer->origin != ORIGIN_LOOPBACK)
+		return (policy_origin(peer->origin));
+	if (port < PORT_RESERVED && port < privileged) {
+		*caller = (struct caller){UID_ROOT, UID_ROOT};
+		return (VERDICT_OK);
 	}
-	return (UID_UNKNOWN);
+	if (socket == NULL)
+		return (VERDICT_ASK);
+	/* others can share a UDP port, or send from one and close it */
+	*caller = (struct caller){UID_UNKNOWN, *socket};
+	if (peer->prot == IPPROTO_TCP && *socket == UID_UNKNOWN)
+		return (VERDICT_DENY_UNKNOWN);
+	if (peer->prot == IPPROTO_TCP && *socket != UID_ROOT)
+		caller->uid = *socket;
+	return (VERDICT_OK);
 }
 
 enum verdict
@@ -25,12 +37,6 @@ static bool
 is_reserved(uint32_t port)
 {
 	return (port < PORT_RESERVED || port == PORT_NFS);
-}
-
-bool
-policy_must_hold(uid_t who, uint32_t port)
-{
-	return (who == UID_UNKNOWN || (who != UID_ROOT && is_reserved(port)));
 }
 
 /*
@@ -65,104 +71,126 @@ is_protected(uint32_t prog)
 	return (false);
 }
 
-/* Judge a mapping without regard to other entries. */
+/* Judge a mapping without regard to other entries and to sockets. */
 static enum verdict
-judge_mapping(uid_t who, const struct mapping *want)
+judge_mapping(const struct caller *caller, const struct mapping *want)
 {
+	bool trusted = caller->user == UID_ROOT || pmap_is_system(caller->user);
+
 	if (want->prog == PMAP_PROG)
 		return (VERDICT_DENY_SELF);
 	if ((want->prot != IPPROTO_TCP && want->prot != IPPROTO_UDP) ||
 	    want->port == 0 || want->port > PORT_MAX)
 		return (VERDICT_DENY_RANGE);
-	if (is_protected(want->prog) && who != UID_ROOT && !pmap_is_system(who))
+	if (is_protected(want->prog) && !trusted)
 		return (VERDICT_DENY_PROTECTED);
-	if (is_reserved(want->port) && who == UID_UNKNOWN)
+	if (is_reserved(want->port) && caller->uid == UID_UNKNOWN)
 		return (VERDICT_DENY_RESERVED);
 	return (VERDICT_OK);
+}
+
+/* Return true if the caller may have one more entry, which replaces `same`. */
+static bool
+within_quota(uid_t uid, const struct facts *f)
+{
+	bool own = f->same != NULL && f->same->owner == uid;
+
+	if (f->same == NULL && f->all >= QUOTA_ALL)
+		return (false);
+	return (uid == UID_ROOT || own ||
+		(f->of_class < QUOTA_CLASS && f->own < QUOTA_UID));
 }
 
 /* Return `verdict` if the fact is what denies it, VERDICT_OK if it is not. */
 static enum verdict
 deny_if(enum fact fact, enum fact denies, enum verdict verdict)
 {
+	if (fact == FACT_OPEN)
+		return (VERDICT_ASK);
 	if (fact == FACT_UNKNOWN)
 		return (VERDICT_DENY_BUSY);
 	return (fact == denies ? verdict : VERDICT_OK);
 }
 
-/*
- * Judge the replacement of f->same, in a program that nobody else owns.  Its
- * owner may move it if he has no socket on the old port.  An identical entry of
- * another user goes to anyone if it is stale, else to the holder of its port,
- * unless its owner holds that, too.
- */
 static enum verdict
-replace(uid_t who, const struct mapping *want, const struct facts *f)
+ask(struct facts *f, enum question question, enum fact denies,
+    enum verdict verdict)
 {
-	const struct mapping *same = f->same;
-	enum verdict verdict;
+	f->question = question;
+	return (deny_if(f->answers[question], denies, verdict));
+}
 
-	if (want->port != same->port)
-		return (same->owner == who ? deny_if(f->holds_old, FACT_YES,
-						 VERDICT_DENY_BOUND)
-					   : VERDICT_OK);
-	if (same->owner == who)
+enum verdict
+policy_set(
+    const struct caller *caller, const struct mapping *want, struct facts *f)
+{
+	bool anonymous = caller->uid == UID_UNKNOWN;
+	bool root = caller->uid == UID_ROOT;
+	bool own = f->same != NULL && f->same->owner == caller->uid;
+	bool identical = own && f->same->port == want->port;
+	enum verdict verdict = judge_mapping(caller, want);
+
+	if (verdict != VERDICT_OK)
+		return (verdict);
+	if (!within_quota(caller->uid, f))
+		return (VERDICT_DENY_QUOTA);
+	if (identical && !anonymous)
 		return (VERDICT_UNCHANGED);
-	if (who == UID_ROOT)
-		return (VERDICT_OK);
-	if (f->same_in_use == FACT_UNKNOWN)
-		return (VERDICT_DENY_BUSY);
-	if (f->same_in_use == FACT_NO)
-		return (VERDICT_OK);
-	verdict = deny_if(f->holds, FACT_NO, VERDICT_DENY_OWNER);
-	if (verdict == VERDICT_OK)
-		verdict = deny_if(f->owner_holds, FACT_YES, VERDICT_DENY_OWNER);
+	if (anonymous)
+		verdict = ask(f, ASK_HOLDS, FACT_NO, VERDICT_DENY_HOLDER);
+	else if (!root && is_reserved(want->port))
+		verdict = ask(f, ASK_HOLDS, FACT_NO, VERDICT_DENY_RESERVED);
+	if (verdict == VERDICT_OK && !root)
+		verdict = ask(f, ASK_PROGRAM, FACT_YES, VERDICT_DENY_PROGRAM);
+	if (verdict == VERDICT_OK && own && !identical)
+		verdict = ask(f, ASK_HOLDS_OLD, FACT_YES, VERDICT_DENY_BOUND);
+	if (verdict == VERDICT_OK && identical)
+		verdict = VERDICT_UNCHANGED;
 	return (verdict);
 }
 
-/* Return true if `who` may have one more entry, which replaces f->same. */
-static bool
-within_quota(uid_t who, const struct facts *f)
+uid_t
+policy_witness(const struct caller *caller, const struct mapping *m)
 {
-	const struct mapping *same = f->same;
-	bool own = same != NULL && same->owner == who;
+	if (m->owner == UID_UNKNOWN)
+		return (caller->user);
+	return (m->owner == UID_ROOT ? UID_UNKNOWN : m->owner);
+}
 
-	if (same == NULL && f->all >= QUOTA_ALL)
-		return (false);
-	return (who == UID_ROOT || own ||
-		(f->of_class < QUOTA_CLASS && f->own < QUOTA_UID));
+enum fact
+policy_foreign(const struct caller *caller, const struct mapping *m,
+    const struct port_use *use)
+{
+	bool anonymous = caller->uid == UID_UNKNOWN;
+	bool live;
+
+	if (m->owner == caller->uid && !anonymous)
+		return (FACT_NO);
+	if (use == NULL)
+		return (FACT_OPEN);
+	if (!use->known)
+		return (FACT_UNKNOWN);
+	if (m->owner == UID_UNKNOWN)
+		live = use->bound && !(anonymous && use->by_user);
+	else if (m->owner == UID_ROOT)
+		live = use->bound;
+	else
+		live = use->by_user || use->by_root;
+	return (live ? FACT_YES : FACT_NO);
 }
 
 enum verdict
-policy_set(uid_t who, const struct mapping *want, const struct facts *f)
-{
-	enum verdict verdict = judge_mapping(who, want);
-
-	if (verdict == VERDICT_OK && policy_must_hold(who, want->port))
-		verdict = deny_if(f->holds, FACT_NO,
-		    who == UID_UNKNOWN ? VERDICT_DENY_HOLDER
-				       : VERDICT_DENY_RESERVED);
-	if (verdict == VERDICT_OK && who != UID_ROOT)
-		verdict = deny_if(f->foreign, FACT_YES, VERDICT_DENY_PROGRAM);
-	if (verdict == VERDICT_OK && f->same != NULL)
-		verdict = replace(who, want, f);
-	if (verdict == VERDICT_OK && !within_quota(who, f))
-		verdict = VERDICT_DENY_QUOTA;
-	return (verdict);
-}
-
-enum verdict
-policy_unset(uid_t who, const struct mapping *m, enum fact held_by_other)
+policy_unset(const struct caller *caller, const struct mapping *m,
+    const struct port_use *use)
 {
 	if (m->prog == PMAP_PROG)
 		return (VERDICT_DENY_SELF);
-	if (who == UID_ROOT)
+	if (caller->uid == UID_ROOT)
 		return (VERDICT_OK);
-	if (who != m->owner)
+	if (m->owner != caller->uid)
 		return (VERDICT_DENY_OWNER);
-	return (who == UID_UNKNOWN
-		    ? deny_if(held_by_other, FACT_YES, VERDICT_DENY_OWNER)
-		    : VERDICT_OK);
+	return (deny_if(
+	    policy_foreign(caller, m, use), FACT_YES, VERDICT_DENY_OWNER));
 }
 
 bool

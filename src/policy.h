@@ -18,51 +18,87 @@ enum {
 	QUOTA_UID = 256,    /* of one user; anonymous callers are one */
 };
 
-/* A fact that only the kernel knows. */
+/* Who made a call. */
+struct caller {
+	uid_t uid;  /* decides what he may do; UID_UNKNOWN: anonymous */
+	uid_t user; /* decides which ports he holds; UID_UNKNOWN: none */
+};
+
+/* An answer to what only the kernel knows. */
 enum fact {
+	FACT_OPEN, /* nobody has asked yet */
 	FACT_NO,
 	FACT_YES,
-	FACT_UNKNOWN, /* sock_diag failed, or the caller's budget is spent */
+	FACT_UNKNOWN, /* sock_diag failed, or it took too many lookups */
 };
 
-/*
- * The facts for the verdict on a SET.  The user is the caller's uid; for an
- * anonymous caller, it is the uid of the calling socket.
- */
+/* What matters for the verdict on a SET, and takes lookups. */
+enum question {
+	ASK_HOLDS,     /* has the user a socket on the new port? */
+	ASK_PROGRAM,   /* does another user own the program? */
+	ASK_HOLDS_OLD, /* has the user a socket on the port of `same`? */
+	QUESTIONS
+};
+
+/* What is known for the verdict on a SET. */
 struct facts {
 	const struct mapping *same; /* of that prog, vers, prot; or NULL */
-	enum fact holds;            /* the user has a socket on the new port */
-	enum fact foreign;          /* another user owns the program */
-	enum fact holds_old;        /* the user has a socket on same's port */
-	enum fact same_in_use;      /* a socket is bound to same's port */
-	enum fact owner_holds;      /* same's owner has a socket on its port */
 	size_t all, of_class, own; /* entries: all, the class's, the caller's */
+	enum fact answers[QUESTIONS];
+	enum question question; /* to answer after VERDICT_ASK */
+};
+
+/* The sockets that are bound to the port of an entry. */
+struct port_use {
+	bool known;
+	bool bound;   /* by anybody */
+	bool by_user; /* by the user whom policy_witness() names */
+	bool by_root;
 };
 
 /*
- * Return the identity of a caller: the uid on the local socket; UID_ROOT for a
- * privileged source port on loopback, which is one below `privileged` and below
- * 1024; else UID_UNKNOWN.
+ * Find out who is calling.  `privileged` is the number of ports that the kernel
+ * reserves for root.  `socket` is the uid of the calling socket, or
+ * UID_UNKNOWN; with NULL, the result is VERDICT_ASK if it matters.  On the
+ * local socket, the uid counts.  On loopback, a privileged source port is
+ * root's, for which a socket of root's on another port is not enough: a process
+ * of root may send what others have given it.
  */
-uid_t policy_identity(const struct peer *, unsigned privileged);
+enum verdict policy_identity(const struct peer *, unsigned privileged,
+    const uid_t *socket, struct caller *);
 
 /* Return whether calls of this origin may change the table at all. */
 enum verdict policy_origin(enum origin);
 
-/* Return true if `who` must hold this port to register it. */
-bool policy_must_hold(uid_t who, uint32_t port);
-
-/* Return the verdict on a SET of `want` by the user `who`. */
+/*
+ * Return the verdict on a SET.  If it is VERDICT_ASK, answer the question, and
+ * call again.  What needs no answer is decided first.
+ */
 enum verdict policy_set(
-    uid_t who, const struct mapping *want, const struct facts *);
+    const struct caller *, const struct mapping *want, struct facts *);
 
 /*
- * Return the verdict on the removal of this entry by the user `who`.
- * `held_by_other` matters for anonymous callers: another user has a socket on
- * its port.
+ * Return the user whose sockets on the port of the entry `m` matter to this
+ * caller, or UID_UNKNOWN if anybody's do.
+ */
+uid_t policy_witness(const struct caller *, const struct mapping *m);
+
+/*
+ * Return whether `m` is a live entry of somebody else, who therefore owns its
+ * program: a socket of its owner or of root is bound to its port; for an entry
+ * of root or without an owner, any socket.  A caller without an identity also
+ * owns the entries without an owner whose port his user holds.  FACT_OPEN if
+ * `use` matters, and is NULL.
+ */
+enum fact policy_foreign(
+    const struct caller *, const struct mapping *m, const struct port_use *use);
+
+/*
+ * Return the verdict on the removal of the entry `m`: VERDICT_ASK if `use`
+ * matters, and is NULL.
  */
 enum verdict policy_unset(
-    uid_t who, const struct mapping *, enum fact held_by_other);
+    const struct caller *, const struct mapping *m, const struct port_use *use);
 
 /* Whose CALLITs are forwarded (-c). */
 enum callit_scope {

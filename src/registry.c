@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <rpc/rpc.h>
 
@@ -24,114 +25,105 @@ static struct table *table;
 static bool keep_stale;
 static in_port_t own_port;
 
-static uid_t
-identity(const struct peer *peer)
+/* Find out who is calling.  Return VERDICT_OK, or why that is not known. */
+static enum verdict
+identify(const struct peer *peer, struct caller *caller)
 {
 	/* source ports matter on loopback only */
-	return (policy_identity(peer,
-	    peer->origin == ORIGIN_LOOPBACK ? peer_privileged_ports() : 0));
+	unsigned privileged =
+	    peer->origin == ORIGIN_LOOPBACK ? peer_privileged_ports() : 0;
+	enum verdict verdict = policy_identity(peer, privileged, NULL, caller);
+	uid_t socket;
+
+	if (verdict != VERDICT_ASK)
+		return (verdict);
+	socket = sockdiag_caller(peer->prot, &peer->from, own_port);
+	return (policy_identity(peer, privileged, &socket, caller));
 }
 
-/* Whose socket made the call; UID_UNKNOWN if that is not known. */
-static uid_t
-user_of(const struct peer *peer, uid_t who)
+/* Look up the port of an entry, for policy_foreign(). */
+static struct port_use
+use_of(const struct caller *caller, const struct mapping *m)
 {
-	uid_t uid;
-
-	if (who != UID_UNKNOWN)
-		return (who);
-	/* sock_diag never makes a caller root */
-	return (sockdiag_caller(peer->prot, &peer->from, own_port, &uid) &&
-			uid != UID_ROOT
-		    ? uid
-		    : UID_UNKNOWN);
+	/* what an owner has registered may be in another network namespace */
+	if (keep_stale && m->owner != UID_UNKNOWN)
+		return ((struct port_use){
+		    .known = true, .bound = true, .by_user = true});
+	return (holder_find(m->prot, m->port, policy_witness(caller, m)));
 }
 
 static enum fact
-is_in_use(const struct mapping *m, uid_t who)
+is_foreign(const struct caller *caller, const struct mapping *m)
 {
-	return (keep_stale ? FACT_YES : holder_in_use(who, m->prot, m->port));
+	enum fact fact = policy_foreign(caller, m, NULL);
+	struct port_use use;
+
+	if (fact != FACT_OPEN)
+		return (fact);
+	use = use_of(caller, m);
+	return (policy_foreign(caller, m, &use));
 }
 
-/* Return whether this entry makes its owner, not the user, own the program. */
 static enum fact
-is_foreign(const struct mapping *m, uid_t who, uid_t user)
-{
-	if (m->owner != who)
-		return (is_in_use(m, who));
-	if (who != UID_UNKNOWN)
-		return (FACT_NO);
-	return (holder_is_other(who, m->prot, m->port, user));
-}
-
-/*
- * Return whether another user owns the program of `want`.  An identical mapping
- * does not count: policy_set() gives it to the holder of the port.
- */
-static enum fact
-is_program_foreign(
-    const struct mapping *want, const struct mapping *same, uid_t user)
+is_program_foreign(const struct caller *caller, uint32_t prog)
 {
 	const struct mapping *m;
 	enum fact fact = FACT_NO;
 
-	for (m = table_first_of(table, want->prog);
-	     m != NULL && fact == FACT_NO; m = table_next_of(table, m))
-		if (m != same || m->port != want->port)
-			fact = is_foreign(m, want->owner, user);
+	for (m = table_first_of(table, prog); m != NULL && fact == FACT_NO;
+	     m = table_next_of(table, m))
+		fact = is_foreign(caller, m);
 	return (fact);
 }
 
-/* Return true if facts about sockets can change this verdict. */
-static bool
-needs_facts(enum verdict verdict, uid_t who, const struct mapping *same)
+/* Return whether the caller's user has a socket on the port of `m`. */
+static enum fact
+holds(const struct caller *caller, const struct mapping *m)
 {
-	if (who == UID_ROOT) /* does it still hold its old port? */
-		return (verdict == VERDICT_OK && same != NULL &&
-			same->owner == UID_ROOT);
-	/* an anonymous caller must hold the port also of an identical entry */
-	return (verdict == VERDICT_OK ||
-		(verdict == VERDICT_UNCHANGED && who == UID_UNKNOWN));
+	struct port_use use;
+
+	if (caller->user == UID_UNKNOWN)
+		return (FACT_NO);
+	use = holder_find(m->prot, m->port, caller->user);
+	if (!use.known)
+		return (FACT_UNKNOWN);
+	return (use.by_user ? FACT_YES : FACT_NO);
 }
 
-/*
- * Judge a SET in place of `same`, or NULL.  Query sock_diag only if its most
- * favourable results would grant it, and only for facts that matter.
- */
+/* Answer a question of policy_set(). */
+static enum fact
+answer(enum question question, const struct caller *caller,
+    const struct mapping *want, const struct mapping *same)
+{
+	switch (question) {
+	case ASK_HOLDS:
+		return (holds(caller, want));
+	case ASK_PROGRAM:
+		return (is_program_foreign(caller, want->prog));
+	case ASK_HOLDS_OLD:
+		return (keep_stale ? FACT_YES : holds(caller, same));
+	case QUESTIONS:
+		break;
+	}
+	return (FACT_UNKNOWN);
+}
+
+/* Judge a SET in place of `same`, or NULL. */
 static enum verdict
-judge(const struct peer *peer, const struct mapping *want,
+judge(const struct caller *caller, const struct mapping *want,
     const struct mapping *same)
 {
-	uid_t user, who = want->owner;
-	/* the most favourable: FACT_NO, but for .holds */
 	struct facts f = {
 	    .same = same,
-	    .holds = FACT_YES,
 	    .all = table_count(table) - TABLE_SELF,
-	    .of_class = table_count_class(table, who),
-	    .own = table_count_owner(table, who),
+	    .of_class = table_count_class(table, caller->uid),
+	    .own = table_count_owner(table, caller->uid),
 	};
-	bool identical = same != NULL && same->port == want->port;
-	bool contested = identical && same->owner != who;
-	enum verdict verdict = policy_set(who, want, &f);
+	enum verdict verdict;
 
-	if (!needs_facts(verdict, who, same))
-		return (verdict);
-	user = user_of(peer, who);
-	if (policy_must_hold(who, want->port) || contested)
-		f.holds = holder_is(who, want->prot, want->port, user);
-	if (who != UID_ROOT)
-		f.foreign = is_program_foreign(want, same, user);
-	if (contested) {
-		f.same_in_use = is_in_use(same, who);
-		f.owner_holds =
-		    holder_is(who, same->prot, same->port, same->owner);
-	}
-	if (same != NULL && !identical && same->owner == who)
-		f.holds_old =
-		    keep_stale ? FACT_YES
-			       : holder_is(who, same->prot, same->port, user);
-	return (policy_set(who, want, &f));
+	while ((verdict = policy_set(caller, want, &f)) == VERDICT_ASK)
+		f.answers[f.question] = answer(f.question, caller, want, same);
+	return (verdict);
 }
 
 /* Remove all entries of the program that are not root's. */
@@ -181,14 +173,15 @@ registry_refuse(const struct peer *peer, enum verdict verdict, uint32_t proc,
 enum verdict
 registry_set(const struct peer *peer, struct mapping *want)
 {
-	enum verdict verdict = policy_origin(peer->origin);
+	struct caller caller;
+	enum verdict verdict = identify(peer, &caller);
 	const struct mapping *same =
 	    table_lookup(table, want->prog, want->vers, want->prot);
 
 	holder_begin();
-	want->owner = identity(peer);
+	want->owner = caller.uid;
 	if (verdict == VERDICT_OK)
-		verdict = judge(peer, want, same);
+		verdict = judge(&caller, want, same);
 	if (verdict == VERDICT_OK)
 		verdict = put(want, same);
 	if (!verdict_is_ok(verdict))
@@ -198,17 +191,23 @@ registry_set(const struct peer *peer, struct mapping *want)
 	return (verdict);
 }
 
+/* Remove an entry if this caller may. */
 static enum verdict
-judge_unset(const struct peer *peer, uid_t who, const struct mapping *m)
+unset(const struct caller *caller, const struct mapping *m)
 {
-	enum fact held_by_other = FACT_NO;
-	enum verdict verdict = policy_unset(who, m, held_by_other);
+	const struct mapping old = *m;
+	enum verdict verdict = policy_unset(caller, m, NULL);
+	struct port_use use;
 
-	if (verdict != VERDICT_OK || who != UID_UNKNOWN)
-		return (verdict);
-	held_by_other =
-	    holder_is_other(who, m->prot, m->port, user_of(peer, who));
-	return (policy_unset(who, m, held_by_other));
+	if (verdict == VERDICT_ASK) {
+		use = use_of(caller, m);
+		verdict = policy_unset(caller, m, &use);
+	}
+	if (verdict == VERDICT_OK) {
+		table_remove(table, old.prog, old.vers, old.prot);
+		journal_unset(old.prog, old.vers, old.prot);
+	}
+	return (verdict);
 }
 
 enum verdict
@@ -217,31 +216,56 @@ registry_unset(
 {
 	const struct mapping unwanted = {
 	    .prog = prog, .vers = vers, .prot = prot};
-	enum verdict verdict = policy_origin(peer->origin);
-	uid_t who = identity(peer);
+	struct caller caller;
+	enum verdict refused = identify(peer, &caller);
+	bool removed = false;
 
 	holder_begin();
-	if (verdict == VERDICT_OK && prog == PMAP_PROG)
-		verdict = VERDICT_DENY_SELF;
-	for (size_t i = 0; i < PMAP_PROTS && verdict == VERDICT_OK; i++) {
+	if (refused == VERDICT_OK && prog == PMAP_PROG)
+		refused = VERDICT_DENY_SELF;
+	if (refused != VERDICT_OK)
+		return (
+		    registry_refuse(peer, refused, PMAPPROC_UNSET, &unwanted));
+	for (size_t i = 0; i < PMAP_PROTS; i++) {
 		const struct mapping *m =
 		    table_lookup(table, prog, vers, pmap_prots[i]);
+		enum verdict verdict;
 
-		if (m != NULL && (prot == 0 || prot == pmap_prots[i]))
-			verdict = judge_unset(peer, who, m);
+		if (m == NULL || (prot != 0 && prot != pmap_prots[i]))
+			continue;
+		verdict = unset(&caller, m);
+		if (verdict == VERDICT_OK)
+			removed = true;
+		else
+			refused = verdict;
 	}
-	if (verdict != VERDICT_OK)
+	/* of two protocols, one may be the caller's */
+	if (refused != VERDICT_OK && !removed)
 		return (
-		    registry_refuse(peer, verdict, PMAPPROC_UNSET, &unwanted));
-	if (table_remove_all(table, prog, vers, prot))
-		journal_unset(prog, vers, prot);
+		    registry_refuse(peer, refused, PMAPPROC_UNSET, &unwanted));
 	return (VERDICT_OK);
 }
 
 /*
- * Removal of stale entries: some in each iteration, because a dump for one that
- * no exact lookup finds costs up to 10 ms with many sockets.
+ * Removal of stale entries: some in each iteration, because each takes a lookup
+ * for each address of this host.  Those find no socket that is bound to another
+ * address or interface, so a dump of all bound ports comes first.
  */
+
+static bool bound[PMAP_PROTS][PORT_MAX + 1]; /* when the sweep began */
+
+static bool *
+bound_at(uint32_t prot, uint32_t port)
+{
+	return (&bound[prot == pmap_prots[0] ? 0 : 1][port]);
+}
+
+static void
+note_bound(uint32_t prot, uint32_t port, uid_t uid)
+{
+	(void)uid;
+	*bound_at(prot, port) = true;
+}
 
 static struct {
 	struct mapping *candidates;
@@ -253,9 +277,13 @@ remove_if_stale(const struct mapping *candidate)
 {
 	const struct mapping *m = table_lookup(
 	    table, candidate->prog, candidate->vers, candidate->prot);
+	struct port_use use;
 
-	if (m == NULL || m->port != candidate->port ||
-	    holder_in_use(UID_ROOT, m->prot, m->port) != FACT_NO)
+	if (m == NULL || m->port != candidate->port)
+		return;
+	holder_begin();
+	use = holder_find(m->prot, m->port, UID_UNKNOWN);
+	if (!use.known || use.bound)
 		return;
 	table_remove(table, candidate->prog, candidate->vers, candidate->prot);
 	journal_unset(candidate->prog, candidate->vers, candidate->prot);
@@ -282,6 +310,13 @@ registry_sweep(void)
 {
 	if (keep_stale || table_count(table) == TABLE_SELF)
 		return;
+	memset(bound, false, sizeof(bound));
+	for (size_t i = 0; i < PMAP_PROTS; i++)
+		if (sockdiag_dump(pmap_prots[i], note_bound) == -1) {
+			if (errno != EBADF) /* which the start has told */
+				log_error("sock_diag", errno);
+			return;
+		}
 	free(sweep.candidates); /* of a sweep that is not finished */
 	sweep.count = sweep.done = 0;
 	sweep.candidates =
@@ -292,7 +327,7 @@ registry_sweep(void)
 	}
 	for (const struct mapping *m = table_first(table); m != NULL;
 	     m = table_next(m))
-		if (m->prog != PMAP_PROG)
+		if (m->prog != PMAP_PROG && !*bound_at(m->prot, m->port))
 			sweep.candidates[sweep.count++] = *m;
 	sweep_some(SWEEP_US);
 }

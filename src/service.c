@@ -13,7 +13,6 @@
 #include "callit.h"
 #include "ifaddr.h"
 #include "log.h"
-#include "loop.h"
 #include "peer.h"
 #include "registry.h"
 #include "transport.h"
@@ -187,14 +186,13 @@ static const struct procedure {
 	void (*run)(SVCXPRT *, const struct call *);
 	bool changes;   /* the table */
 	bool broadcast; /* a broadcast call is served */
-	bool costly;    /* a late datagram is not served */
 } procedures[PMAP_PROCS] = {
     [PMAPPROC_NULL] = {.run = proc_null},
-    [PMAPPROC_SET] = {.run = proc_set, .changes = true, .costly = true},
-    [PMAPPROC_UNSET] = {.run = proc_unset, .changes = true, .costly = true},
+    [PMAPPROC_SET] = {.run = proc_set, .changes = true},
+    [PMAPPROC_UNSET] = {.run = proc_unset, .changes = true},
     [PMAPPROC_GETPORT] = {.run = proc_getport, .broadcast = true},
     [PMAPPROC_DUMP] = {.run = proc_dump},
-    [PMAPPROC_CALLIT] = {.run = proc_callit, .broadcast = true, .costly = true},
+    [PMAPPROC_CALLIT] = {.run = proc_callit, .broadcast = true},
 };
 
 static void
@@ -219,11 +217,6 @@ dispatch(struct svc_req *request, SVCXPRT *xprt)
 		svcerr_weakauth(xprt);
 		registry_refuse(&call->peer, verdict,
 		    (uint32_t)request->rq_proc, &no_mapping);
-		return;
-	}
-	/* its client asks again; the others of the ring wait for it */
-	if (call->waited && procedure->costly && loop_over_budget()) {
-		counters.late++;
 		return;
 	}
 	procedure->run(xprt, call);

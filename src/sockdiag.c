@@ -3,266 +3,162 @@
 #include "sockdiag.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
-#include <netinet/in.h>
 
 enum {
 	/* values of enum in the kernel's net/tcp_states.h */
 	STATE_LISTEN = 1 << 10,
-	STATE_BOUND_INACTIVE = 1 << 13,
-	STATES_ALL = -1,
+	STATE_BOUND_INACTIVE = 1 << 13
 };
 
-/*
- * A filter for one local port, in the bytecode of inet_diag: two comparisons,
- * each followed by its operand; a jump beyond the end rejects.
- */
-struct port_filter {
-	struct rtattr attr;
-	struct inet_diag_bc_op ge, ge_port, le, le_port;
-};
-
-/*
- * The kernel looks into each of 65,536 chains for TCP sockets that are bound
- * and do not listen.  Only the older kind of request gets IPv4 and IPv6 from
- * one such walk, which halves the time; it does not know UDP.
- */
-struct tcp_request {
-	struct nlmsghdr nlh;
-	struct inet_diag_req diag;
-	struct port_filter filter;
-};
-
-/* without a filter */
-struct plain_request {
+struct request {
 	struct nlmsghdr nlh;
 	struct inet_diag_req_v2 diag;
 };
 
-struct udp_request {
-	struct plain_request plain;
-	struct port_filter filter;
-};
-
-enum progress {
-	MORE,
-	DONE,
-	FAILED
-};
-
 static int diag_fd = -1;
 static uint32_t sequence;
-static bool unfinished; /* a dump was not read to its end */
+static bool dumping; /* a dump has not been read to its end */
 
-static int
-send_request(const void *request, size_t len)
+static union {
+	struct nlmsghdr nlh;
+	char bytes[32768];
+} reply;
+
+/* Receive messages about the last request.  Return their bytes, or 0. */
+static size_t
+receive(void)
 {
-	static const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+	ssize_t n;
 
-	return (sendto(diag_fd, request, len, MSG_DONTWAIT,
-		    (const struct sockaddr *)&kernel,
-		    sizeof(kernel)) == (ssize_t)len
-		    ? 0
-		    : -1);
-}
-
-static struct nlmsghdr
-dump_header(uint16_t type, size_t len)
-{
-	return ((struct nlmsghdr){.nlmsg_len = (uint32_t)len,
-	    .nlmsg_type = type,
-	    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
-	    .nlmsg_seq = ++sequence});
-}
-
-static struct port_filter
-filter(uint32_t port)
-{
-	struct port_filter f = {
-	    .attr = {.rta_type = INET_DIAG_REQ_BYTECODE, .rta_len = sizeof(f)},
-	    .ge = {INET_DIAG_BC_S_GE, 8, 20},
-	    .ge_port = {0, 0, (uint16_t)port},
-	    .le = {INET_DIAG_BC_S_LE, 8, 12},
-	    .le_port = {0, 0, (uint16_t)port},
-	};
-
-	return (f);
-}
-
-/* Request a dump of the TCP sockets bound to one port. */
-static int
-request_tcp(uint32_t port)
-{
-	struct tcp_request r = {
-	    .nlh = dump_header(TCPDIAG_GETSOCK, sizeof(r)),
-	    .diag = {.idiag_states = STATE_LISTEN | STATE_BOUND_INACTIVE},
-	    .filter = filter(port),
-	};
-
-	return (send_request(&r, sizeof(r)));
-}
-
-/* Request a dump of the UDP sockets of one family bound to one port. */
-static int
-request_udp(int family, uint32_t port)
-{
-	struct udp_request r = {
-	    .plain = {.nlh = dump_header(SOCK_DIAG_BY_FAMILY, sizeof(r)),
-		.diag = {.sdiag_family = (uint8_t)family,
-		    .sdiag_protocol = IPPROTO_UDP,
-		    .idiag_states = (uint32_t)STATES_ALL}},
-	    .filter = filter(port),
-	};
-
-	return (send_request(&r, sizeof(r)));
-}
-
-/* Return true if IPv4 callers reach this socket. */
-static bool
-serves_ipv4(const struct nlmsghdr *nlh, const struct inet_diag_msg *msg)
-{
-	static const uint32_t any[4];
-	int left = (int)NLMSG_PAYLOAD(nlh, sizeof(*msg));
-
-	if (msg->idiag_family == AF_INET)
-		return (true);
-	if (memcmp(msg->id.idiag_src, any, sizeof(any)) != 0 &&
-	    !IN6_IS_ADDR_V4MAPPED(
-		(const struct in6_addr *)(const void *)msg->id.idiag_src))
-		return (false);
-	for (const struct rtattr *a = (const void *)(msg + 1); RTA_OK(a, left);
-	     a = RTA_NEXT(a, left))
-		if (a->rta_type == INET_DIAG_SKV6ONLY)
-			return (*(const uint8_t *)RTA_DATA(a) == 0);
-	return (true);
-}
-
-/* The end of a dump can have an error. */
-static bool
-has_failed(const struct nlmsghdr *nlh)
-{
-	return (nlh->nlmsg_len >= NLMSG_LENGTH(sizeof(int)) &&
-		*(const int *)NLMSG_DATA(nlh) < 0);
-}
-
-static enum progress
-inspect(const struct nlmsghdr *nlh, uid_t user, struct sockdiag_port *found)
-{
-	const struct inet_diag_msg *msg = NLMSG_DATA(nlh);
-
-	if (nlh->nlmsg_seq != sequence)
-		return (MORE); /* of an earlier request */
-	if (nlh->nlmsg_type == NLMSG_DONE)
-		return (has_failed(nlh) ? FAILED : DONE);
-	if ((nlh->nlmsg_type != SOCK_DIAG_BY_FAMILY &&
-		nlh->nlmsg_type != TCPDIAG_GETSOCK) ||
-	    (nlh->nlmsg_flags & NLM_F_DUMP_INTR) ||
-	    nlh->nlmsg_len < NLMSG_LENGTH(sizeof(*msg)))
-		return (FAILED);
-	if (serves_ipv4(nlh, msg)) {
-		found->state = PORT_BOUND;
-		if (msg->idiag_uid == user)
-			found->of_user = true;
-		if (msg->idiag_uid < found->lowest)
-			found->lowest = msg->idiag_uid;
-	}
-	return (MORE);
-}
-
-/*
- * Read one dump to its end, and add what it has.  Return 0, or -1 if it is not
- * complete.
- */
-static int
-read_dump(uid_t user, struct sockdiag_port *found)
-{
-	static union {
-		struct nlmsghdr align;
-		char bytes[32768];
-	} buf;
-	enum progress progress = MORE;
-
-	while (progress == MORE) {
-		ssize_t n =
-		    recv(diag_fd, &buf, sizeof(buf), MSG_DONTWAIT | MSG_TRUNC);
-		size_t left = (size_t)n;
-
+	do {
+		n = recv(
+		    diag_fd, &reply, sizeof(reply), MSG_DONTWAIT | MSG_TRUNC);
 		if (n == -1 && errno == EINTR)
 			continue;
-		if (n <= 0 || left > sizeof(buf))
-			return (-1);
-		for (const struct nlmsghdr *nlh = (const void *)buf.bytes;
-		     progress == MORE && NLMSG_OK(nlh, left);
-		     nlh = NLMSG_NEXT(nlh, left))
-			progress = inspect(nlh, user, found);
-	}
-	return (progress == DONE ? 0 : -1);
+		if (n < (ssize_t)sizeof(reply.nlh) ||
+		    n > (ssize_t)sizeof(reply))
+			return (0);
+	} while (n == -1 || reply.nlh.nlmsg_seq != sequence);
+	return ((size_t)n);
 }
 
 /* The kernel begins no dump before the previous one is read. */
 static void
 discard(void)
 {
-	char byte;
-
-	while (recv(diag_fd, &byte, 1, MSG_DONTWAIT) > 0)
+	while (recv(diag_fd, &reply, sizeof(reply), MSG_DONTWAIT) > 0)
 		;
-	unfinished = false;
+	dumping = false;
 }
 
-struct sockdiag_port
-sockdiag_dump(uint32_t prot, uint32_t port, uid_t user)
+/* Send a request, and receive the first messages about it, as receive(). */
+static size_t
+ask(struct request *r, uint16_t flags)
 {
-	struct sockdiag_port found = {PORT_UNKNOWN, false, UID_UNKNOWN};
+	static const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
 
+	r->nlh = (struct nlmsghdr){.nlmsg_len = sizeof(*r),
+	    .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+	    .nlmsg_flags = NLM_F_REQUEST | flags,
+	    .nlmsg_seq = ++sequence};
 	if (diag_fd == -1)
-		return (found);
-	if (unfinished)
+		return (0);
+	if (dumping)
 		discard();
-	found.state = PORT_FREE;
-	unfinished =
-	    prot == IPPROTO_TCP
-		? request_tcp(port) || read_dump(user, &found)
-		: request_udp(AF_INET, port) || read_dump(user, &found) ||
-		      request_udp(AF_INET6, port) || read_dump(user, &found);
-	if (unfinished)
-		found.state = PORT_UNKNOWN;
-	return (found);
+	if (sendto(diag_fd, r, sizeof(*r), MSG_DONTWAIT,
+		(const struct sockaddr *)&kernel, sizeof(kernel)) == -1)
+		return (0);
+	dumping = (flags & NLM_F_DUMP) != 0;
+	return (receive());
 }
 
-/*
- * Return true if the kernel has udp_diag or tcp_diag; without these, the lookup
- * of one socket fails as for a free port.  No socket is in no state, so this
- * dump is short.
- */
-static bool
-can_dump(uint32_t prot)
+/* Return the error in a message, 0 if there is none, or EPROTO. */
+static int
+error_of(struct nlmsghdr *nlh)
 {
-	struct sockdiag_port none = {0};
-	struct plain_request r = {
-	    .nlh = dump_header(SOCK_DIAG_BY_FAMILY, sizeof(r)),
-	    .diag = {.sdiag_family = AF_INET, .sdiag_protocol = (uint8_t)prot},
-	};
+	if (nlh->nlmsg_len < NLMSG_LENGTH(sizeof(int)))
+		return (EPROTO);
+	return (-*(const int *)NLMSG_DATA(nlh));
+}
 
-	return (send_request(&r, sizeof(r)) == 0 && read_dump(0, &none) == 0);
+/* Return the socket in a message, or NULL. */
+static const struct inet_diag_msg *
+socket_of(struct nlmsghdr *nlh)
+{
+	if (nlh->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+	    nlh->nlmsg_len < NLMSG_LENGTH(sizeof(struct inet_diag_msg)))
+		return (NULL);
+	return (NLMSG_DATA(nlh));
+}
+
+/* Dump the sockets of one family that are in these states. */
+static int
+dump_family(uint8_t family, uint32_t prot, uint32_t states,
+    void (*found)(uint32_t prot, uint32_t port, uid_t uid))
+{
+	struct request r = {.diag = {.sdiag_family = family,
+				.sdiag_protocol = (uint8_t)prot,
+				.idiag_states = states}};
+	const struct inet_diag_msg *msg;
+	struct nlmsghdr *nlh;
+
+	errno = EPROTO;
+	for (size_t left = ask(&r, NLM_F_DUMP); left > 0; left = receive()) {
+		for (nlh = &reply.nlh; NLMSG_OK(nlh, left);
+		     nlh = NLMSG_NEXT(nlh, left)) {
+			if (nlh->nlmsg_type == NLMSG_DONE) {
+				dumping = false;
+				errno = error_of(nlh);
+				return (errno == 0 ? 0 : -1);
+			}
+			if ((msg = socket_of(nlh)) == NULL ||
+			    (nlh->nlmsg_flags & NLM_F_DUMP_INTR) != 0)
+				return (-1);
+			found(prot, ntohs(msg->id.idiag_sport), msg->idiag_uid);
+		}
+	}
+	return (-1);
+}
+
+int
+sockdiag_dump(
+    uint32_t prot, void (*found)(uint32_t prot, uint32_t port, uid_t uid))
+{
+	uint32_t states =
+	    prot == IPPROTO_TCP ? STATE_LISTEN | STATE_BOUND_INACTIVE : ~0u;
+
+	if (diag_fd == -1) {
+		errno = EBADF;
+		return (-1);
+	}
+	if (dump_family(AF_INET, prot, states, found) == -1)
+		return (-1);
+	return (dump_family(AF_INET6, prot, states, found));
 }
 
 int
 sockdiag_open(void)
 {
+	static const uint32_t no_states = 0;
+
 	diag_fd =
 	    socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	if (diag_fd == -1)
 		return (-1);
-	if (can_dump(IPPROTO_UDP) && can_dump(IPPROTO_TCP))
+	/*
+	 * Without the kernel's udp_diag or tcp_diag, a lookup fails as for a
+	 * free port, and a dump with an error.
+	 */
+	if (dump_family(AF_INET, IPPROTO_UDP, no_states, NULL) == 0 &&
+	    dump_family(AF_INET, IPPROTO_TCP, no_states, NULL) == 0)
 		return (0);
 	close(diag_fd);
 	diag_fd = -1;
@@ -271,8 +167,8 @@ sockdiag_open(void)
 }
 
 /*
- * Look up one socket by both of its ends, in network byte order.  Return its
- * message, or NULL; *state is PORT_FREE if there is none.
+ * Look up one socket by both of its ends, in network byte order.  Return it, or
+ * NULL; *state is PORT_FREE if there is none.
  */
 static const struct inet_diag_msg *
 lookup(uint32_t prot, const struct sockaddr_in *local,
@@ -281,17 +177,10 @@ lookup(uint32_t prot, const struct sockaddr_in *local,
 	/* for UDP the kernel takes them the other way round: udp_dump_one() */
 	const struct sockaddr_in *src = prot == IPPROTO_UDP ? remote : local;
 	const struct sockaddr_in *dst = prot == IPPROTO_UDP ? local : remote;
-	static union {
-		struct nlmsghdr nlh;
-		char bytes[4096];
-	} buf;
-	struct plain_request r = {
-	    .nlh = {.nlmsg_len = sizeof(r),
-		.nlmsg_type = SOCK_DIAG_BY_FAMILY,
-		.nlmsg_flags = NLM_F_REQUEST},
+	struct request r = {
 	    .diag = {.sdiag_family = AF_INET,
 		.sdiag_protocol = (uint8_t)prot,
-		.idiag_states = (uint32_t)STATES_ALL,
+		.idiag_states = ~0u,
 		.id = {.idiag_sport = src->sin_port,
 		    .idiag_dport = dst->sin_port,
 		    .idiag_src = {src->sin_addr.s_addr},
@@ -299,30 +188,18 @@ lookup(uint32_t prot, const struct sockaddr_in *local,
 		    .idiag_if = (uint32_t)ifindex,
 		    .idiag_cookie = {INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE}}},
 	};
-	ssize_t n;
+	struct nlmsghdr *nlh = &reply.nlh;
+	const struct inet_diag_msg *msg;
+	size_t len = ask(&r, 0);
 
 	*state = PORT_UNKNOWN;
-	if (diag_fd == -1)
+	if (!NLMSG_OK(nlh, len))
 		return (NULL);
-	if (unfinished)
-		discard();
-	r.nlh.nlmsg_seq = ++sequence;
-	if (send_request(&r, sizeof(r)) == -1)
-		return (NULL);
-	do {
-		n = recv(diag_fd, &buf, sizeof(buf), MSG_DONTWAIT);
-		if (n < (ssize_t)sizeof(buf.nlh) &&
-		    !(n == -1 && errno == EINTR))
-			return (NULL);
-	} while (n == -1 || buf.nlh.nlmsg_seq != sequence);
-	if (buf.nlh.nlmsg_type == NLMSG_ERROR &&
-	    ((const struct nlmsgerr *)NLMSG_DATA(&buf.nlh))->error == -ENOENT)
+	if (nlh->nlmsg_type == NLMSG_ERROR && error_of(nlh) == ENOENT)
 		*state = PORT_FREE;
-	if (buf.nlh.nlmsg_type != SOCK_DIAG_BY_FAMILY ||
-	    (size_t)n < NLMSG_LENGTH(sizeof(struct inet_diag_msg)))
-		return (NULL);
-	*state = PORT_BOUND;
-	return (NLMSG_DATA(&buf.nlh));
+	if ((msg = socket_of(nlh)) != NULL)
+		*state = PORT_BOUND;
+	return (msg);
 }
 
 enum port_state
@@ -341,9 +218,8 @@ sockdiag_exact(
 	return (state);
 }
 
-bool
-sockdiag_caller(
-    uint32_t prot, const struct sockaddr_in *from, in_port_t port, uid_t *uid)
+uid_t
+sockdiag_caller(uint32_t prot, const struct sockaddr_in *from, in_port_t port)
 {
 	const struct sockaddr_in remote = {
 	    .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
@@ -352,8 +228,6 @@ sockdiag_caller(
 	    lookup(prot, from, &remote, 0, &state);
 
 	/* a socket without inode is closed, and its uid is not known */
-	if (msg == NULL || msg->idiag_inode == 0)
-		return (false);
-	*uid = msg->idiag_uid;
-	return (true);
+	return (msg == NULL || msg->idiag_inode == 0 ? UID_UNKNOWN
+						     : msg->idiag_uid);
 }

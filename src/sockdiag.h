@@ -2,7 +2,6 @@
 #ifndef SOCKDIAG_H
 #define SOCKDIAG_H
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -11,43 +10,44 @@
 #include "pmap.h"
 
 /*
- * Which sockets are bound to a port of this network namespace: sock_diag(7).
- * Sockets that IPv4 callers reach count: IPv4, and IPv6 unless IPV6_V6ONLY is
- * set; also those of the kernel.  For TCP these are listening sockets, and from
- * Linux 6.8 on those bound without listening.  `prot` is IPPROTO_TCP or
- * IPPROTO_UDP.  Never blocks; any failure yields PORT_UNKNOWN, never PORT_FREE.
+ * Sockets of this network namespace: sock_diag(7).  `prot` is IPPROTO_TCP or
+ * IPPROTO_UDP.  Never blocks.
  */
 
 /* Open the netlink socket.  Return 0, or -1 with errno. */
 int sockdiag_open(void);
 
+/* Whether a socket is bound to a port. */
+enum port_state {
+	PORT_UNKNOWN, /* sock_diag failed */
+	PORT_FREE,
+	PORT_BOUND
+};
+
 /*
  * Look up the socket that receives what arrives for a port of this address on
- * the interface `ifindex`, or 0 for none, and store its owner in *uid.  Exact,
- * and 10 us unless thousands of sockets share the port.  Misses TCP sockets
- * that do not listen, and sockets bound to another interface.
+ * the interface `ifindex`, and store its owner in *uid: a socket of IPv4, or of
+ * IPv6 that also takes IPv4; root's, if it is the kernel's.  Takes about 10 us.
+ * Misses TCP sockets that do not listen.
  */
 enum port_state sockdiag_exact(
     uint32_t prot, struct in_addr, int ifindex, uint32_t port, uid_t *uid);
 
 /*
- * Look up the socket that calls 127.0.0.1:`port` from `from`, and store its
- * owner in *uid.  Return false if it is not known, or already closed.
+ * Return the owner of the socket that calls 127.0.0.1:`port` from `from`, or
+ * UID_UNKNOWN if it is not known, or if the socket is already closed.
  */
-bool sockdiag_caller(
-    uint32_t prot, const struct sockaddr_in *from, in_port_t port, uid_t *uid);
-
-/* The sockets that are bound to a port. */
-struct sockdiag_port {
-	enum port_state state;
-	bool of_user; /* one belongs to the user in question */
-	uid_t lowest; /* uid; sockets of the kernel are root's */
-};
+uid_t sockdiag_caller(
+    uint32_t prot, const struct sockaddr_in *from, in_port_t port);
 
 /*
- * Look up all sockets that are bound to a port, by a dump that the kernel
- * filters: up to 10 ms with 100,000 sockets.
+ * Call `found` for each socket that is bound to a port at any address, of IPv4
+ * and of IPv6; for TCP, if it listens or, from Linux 6.8 on, is only bound.
+ * Return 0, or -1 with errno if that may not be all: EBADF if sockdiag_open()
+ * has failed.  Takes up to 10 ms with
+ * 100,000 sockets; can miss some while others are closed.
  */
-struct sockdiag_port sockdiag_dump(uint32_t prot, uint32_t port, uid_t user);
+int sockdiag_dump(
+    uint32_t prot, void (*found)(uint32_t prot, uint32_t port, uid_t uid));
 
 #endif

@@ -29,7 +29,6 @@ struct call {
 	int ifindex;               /* of the interface that received it */
 	bool datagram;
 	bool broadcast; /* sent to a broadcast or multicast address */
-	bool waited;    /* others that arrived with it were served before */
 	uint32_t xid;
 	size_t len; /* bytes of the call */
 };

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: BSD-2-Clause
-import functools
 import os
 import pathlib
 import re
@@ -37,9 +36,6 @@ def pytest_configure(config):
         "markers", "plain: judges the program as it is used, not the "
         "sanitizer build")
     config.addinivalue_line(
-        "markers", "timed: needs lookups within their budget of time, which "
-        "they exceed under valgrind")
-    config.addinivalue_line(
         "markers", "slow: takes more than a second, or measures time; "
         "`make check` leaves it out")
     config.addinivalue_line(
@@ -47,27 +43,8 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    if lab.VALGRIND:
-        items[:] = [i for i in items if not i.get_closest_marker("timed")]
     if lab.SANITIZED:
         items[:] = [i for i in items if not i.get_closest_marker("plain")]
-    for item in items:
-        item.daemons = []
-        item.obj = in_time(item, item.obj)
-
-
-def in_time(item, test):
-    """On a busy machine lookups take longer, and more than a uid may spend."""
-    @functools.wraps(test)
-    def run(*args, **kw):
-        try:
-            test(*args, **kw)
-        except AssertionError as e:
-            if any("reason=busy" in line for daemon in item.daemons
-                   for line in daemon.lines()):
-                raise lab.TooSlow(f"refused as busy: {e}") from e
-            raise
-    return run
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -115,7 +92,7 @@ def host(make_host):
 def start(tmp_path, request):
     """start(host, option...): the daemon, ready; stopped and judged at the
     end of the test."""
-    request.node.daemons = daemons = []
+    daemons = []
 
     def begin(host, *args, ready=True, **kw):
         daemon = lab.Portmap(host, *args, log_dir=tmp_path, **kw)

@@ -93,12 +93,6 @@ def until(condition, seconds=10, what="condition"):
         time.sleep(0.005)
 
 
-def new_budget():
-    """Wait for the next second: what lookups may cost is counted for each
-    second of the monotonic clock, and a dump costs up to 2 ms here."""
-    time.sleep(1 - time.monotonic() % 1)
-
-
 @contextlib.contextmanager
 def as_uid(uid):
     """What is connected in here is connected by that uid."""
@@ -483,3 +477,16 @@ class Portmap:
             time.sleep(0.3)
             return self.cpu() - before <= 0.01
         until(still, 5, "idling")
+
+
+@contextlib.contextmanager
+def traced(daemon, out, *options):
+    """strace follows the daemon."""
+    need_program("strace")
+    with subprocess.Popen(["strace", "-qq", "-f", "-p", str(daemon.pid),
+                           "-o", out, *options]) as tracer:
+        until(lambda: daemon.status()["TracerPid"] != "0")
+        try:
+            yield
+        finally:
+            tracer.terminate()

@@ -12,7 +12,7 @@ from functools import partial
 
 import lab
 import rpc
-from model import ANON, NOT_KNOWN, PROTECTED, Entry, Model
+from model import ANON, PROTECTED, Entry, Model
 from rpc import PMAP, TCP, UDP, words
 
 # what is done, and how often
@@ -142,11 +142,14 @@ class Load:
               for u in (0, 102, 1001, 1002)),
             Caller("loopback UDP, root", a.root_udp, LOOPBACK, 0),
             Caller("loopback TCP, root", a.root_tcp, LOOPBACK, 0),
-            Caller("loopback UDP", a.udp, LOOPBACK, ANON, NOT_KNOWN),
+            Caller("loopback UDP, uid 0", a.udp, LOOPBACK, ANON, 0),
+            Caller("loopback TCP, uid 0", a.tcp, LOOPBACK, ANON, 0),
             Caller("loopback UDP, uid 1001", partial(a.udp, uid=1001),
                    LOOPBACK, ANON, 1001),
+            Caller("loopback TCP, uid 102", partial(a.tcp, uid=102),
+                   LOOPBACK, 102, 102),
             Caller("loopback TCP, uid 1002", partial(a.tcp, uid=1002),
-                   LOOPBACK, ANON, 1002),
+                   LOOPBACK, 1002, 1002),
             Caller("UDP to an own address", partial(a.udp, ADDRESS)),
             Caller("TCP to an own address", partial(a.tcp, ADDRESS))]
         self.remote = [Caller("network UDP", partial(b.udp, ADDRESS)),
@@ -381,7 +384,7 @@ class Load:
         if key in self.model.servers:
             self.model.servers.pop(key)[1].close()
         else:
-            # only a dump finds one that is not bound to 127.0.0.1
+            # a CALLIT goes to the address to which its call went
             self.model.servers[key] = uid, self.a.bound(
                 KIND[prot], port, addr if prot == TCP else "0.0.0.0", uid)
 

@@ -8,7 +8,6 @@ import rpc
 from rpc import PMAP, TCP, UDP, words
 
 ANON = None      # the identity of an anonymous caller, and "no owner"
-NOT_KNOWN = -1   # the user of an anonymous caller whose socket is root's
 PROTECTED = (100003, 100004, 100005, 100007, 100009, 100011, 100017, 100021,
              100024, 100028, 100069, 100227, 100232, 100300, 390113, 600100069)
 ALL, OF_CLASS, OF_UID = 16384, 1024, 256  # entries
@@ -31,25 +30,21 @@ class Model:
         uid of the calling socket."""
         same = next((e for e in self.entries if e[:3] == new[:3]), None)
         own = same is not None and same.owner == who
-        identical = same is not None and same.port == new.port
+        identical = own and same.port == new.port
         reserved = new.port < 1024 or new.port == 2049
-        holder = self.holder(new)
         if new.prog == PMAP or new.prot not in (TCP, UDP) or \
                 not 0 < new.port < 65536 or \
-                new.prog in PROTECTED and who != 0 and who not in SYSTEM:
+                new.prog in PROTECTED and user != 0 and user not in SYSTEM:
             return None
-        if identical and own and who not in (0, ANON):
+        if identical and who not in (0, ANON):
             return self.entries
         if who != 0:
             if who is ANON and reserved:
                 return None
-            if (who is ANON or reserved) and holder != user:
+            if (who is ANON or reserved) and self.holder(new) != user:
                 return None
-            if any(e.prog == new.prog and e[:4] != new[:4] and
-                   self.owns(e, who, user) for e in self.entries):
-                return None
-            if identical and not own and holder is not None and (
-                    holder != user or holder == same.owner):
+            if any(e.prog == new.prog and self.is_foreign(e, who, user)
+                   for e in self.entries):
                 return None
             if not own and not self.has_room(who):
                 return None
@@ -62,11 +57,14 @@ class Model:
         return after if who != 0 else \
             [e for e in after if e.prog != new.prog or e.owner == 0]
 
-    def owns(self, e, who, user):
-        """Does this entry make another user own its program?"""
+    def is_foreign(self, e, who, user):
+        """Is this a live entry of somebody else?"""
         holder = self.holder(e)
-        return holder is not None and (
-            e.owner != who or who is ANON and holder != user)
+        if holder is None or who is not ANON and e.owner == who:
+            return False
+        if e.owner is ANON:
+            return who is not ANON or holder != user
+        return e.owner == 0 or holder in (0, e.owner)
 
     def has_room(self, who):
         owners = [e.owner for e in self.entries if e.owner != 0]
@@ -74,10 +72,11 @@ class Model:
             (o in SYSTEM) == (who in SYSTEM) for o in owners)
 
     def after_unset(self, who, user, prog, vers, prots=(TCP, UDP)):
-        gone = [e for e in self.entries
-                if e[:2] == (prog, vers) and e.prot in prots]
-        if prog == PMAP or who != 0 and any(
-                e.owner != who or self.owns(e, who, user) for e in gone):
+        found = [e for e in self.entries
+                 if e[:2] == (prog, vers) and e.prot in prots]
+        gone = [e for e in found if who == 0 or e.owner == who and
+                not self.is_foreign(e, who, user)]
+        if prog == PMAP or found and not gone:
             return None
         return [e for e in self.entries if e not in gone]
 

@@ -436,7 +436,7 @@ def test_a_service_with_a_verifier(pair):
 def test_a_service_that_is_dead(pair):
     """The ICMP error may be forged, so the CALLIT ends by its timeout."""
     a, b, daemon = pair
-    with Service(a) as s:
+    with Service(a):
         pass
     fds = daemon.fds()
     with b.udp("192.168.77.1") as c:

@@ -19,7 +19,7 @@ import pytest
 import rpc
 from caller import calling
 from lab import INTEROP, NOBODY, PORTMAP, SANITIZED, \
-    WITHOUT_PASSRIGHTS, need, need_program, until
+    WITHOUT_PASSRIGHTS, need, traced, until
 from rpc import TCP, UDP
 
 PROG = 300500
@@ -307,24 +307,6 @@ def test_system_calls_a_request(target, tmp_path):
 
 
 @pytest.mark.plain
-def test_a_lookup_of_a_tcp_port_is_one_dump(target, tmp_path):
-    """Each walks all chains of bound sockets, and takes milliseconds."""
-    a, _, daemon = target
-    daemon.expect("replaced ")
-    out = tmp_path / "strace"
-    with a.local(NOBODY) as c:
-        with a.bound(socket.SOCK_STREAM, uid=NOBODY) as s:
-            port = s.getsockname()[1]
-            assert c.set(PROG, 1, TCP, port) == 1
-        # another user has the old port now, and perhaps also its owner
-        with a.bound(socket.SOCK_STREAM, port, uid=1003), traced(daemon, out):
-            assert c.set(PROG, 1, TCP, port - 1) == 1
-    dumps = re.findall(r"nlmsg_flags=NLM_F_REQUEST\|(?:0x300|NLM_F_DUMP)",
-                       out.read_text())
-    assert len(dumps) == 1
-
-
-@pytest.mark.plain
 def test_without_the_process_that_closes(host, start):
     """Then portmap closes connections itself."""
     daemon = start(host, under=[
@@ -366,37 +348,6 @@ def test_few_descriptors(host, start):
     other = start(host, "-p", "998", before=plenty)
     limits = pathlib.Path(f"/proc/{other.pid}/limits").read_text()
     assert re.search(r"open files +1024 ", limits)
-
-
-@pytest.mark.slow
-def test_costly_changes_are_shared_out(target):
-    """SETs that make us ask the kernel, pipelined by one uid on all the
-    connections that it can get."""
-    a, _, daemon = target
-    daemon.expect("replaced ")
-    with contextlib.ExitStack() as stack:
-        busy = stack.enter_context(a.bound(socket.SOCK_DGRAM))
-        for _ in range(2000):
-            stack.enter_context(a.bound(socket.SOCK_DGRAM))
-        with a.local(NOBODY) as c:
-            assert c.set(PROG, 1, UDP, busy.getsockname()[1]) == 1
-        caller = stack.enter_context(calling(daemon, a.udp()))
-        hogs = connections(a, 150, "\0/run/rpcbind.sock", socket.AF_UNIX,
-                           uid=NOBODY)
-        calls = b"".join(
-            rpc.record(rpc.call(rpc.SET, rpc.mapping(PROG, 1, UDP, port)))
-            for port in (1, 2000, 600) * 80)
-        deadline = time.monotonic() + 1.5
-        while time.monotonic() < deadline:
-            for s in hogs:
-                s.setblocking(False)
-                with contextlib.suppress(OSError):
-                    s.send(calls)
-                with contextlib.suppress(OSError):
-                    s.recv(65536)
-        caller.judge()
-        for s in hogs:
-            s.close()
 
 
 def test_nobody_can_hold_the_lock(host, start):
@@ -503,19 +454,6 @@ def test_out_of_descriptors_at_accept(host, start, kind):
             u.null()
         resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (1024, 1024))
         c.null()
-
-
-@contextlib.contextmanager
-def traced(daemon, out, *options):
-    """strace follows the daemon."""
-    need_program("strace")
-    with subprocess.Popen(["strace", "-qq", "-f", "-p", str(daemon.pid),
-                           "-o", out, *options]) as tracer:
-        until(lambda: daemon.status()["TracerPid"] != "0")
-        try:
-            yield
-        finally:
-            tracer.terminate()
 
 
 @pytest.mark.slow

@@ -67,7 +67,7 @@ def test_the_file(host, port, daemon):
         f"set {PROG + 1} 2 6 {port} {NOBODY}",
         f"set {PROG + 2} 3 6 {port} -",
         f"set {PROG + 3} 1 6 {port} 0",
-        f"unset {PROG} 1 0",
+        f"unset {PROG} 1 17",
         f"unset {PROG + 3} 1 6"]
     daemon.expect("refused ")
     st = journal.stat()
@@ -276,6 +276,19 @@ def test_m(host, port, start):
     for bad in ("relative", "/run/theirs/"):
         code, out = host.run([PORTMAP, "-f", "-m", bad], check=False)
         assert code == 1 and "-m" in out and len(out.splitlines()) == 1
+
+
+@pytest.mark.parametrize("kind, prot", [(DGRAM, UDP),
+                                        (socket.SOCK_STREAM, TCP)])
+def test_a_sweep_sees_a_server_at_any_address(host, daemon, kind, prot):
+    """127.5.5.5 is no address of an interface."""
+    with host.bound(kind, addr="127.5.5.5") as s, host.local() as c:
+        assert c.set(PROG, 1, prot, s.getsockname()[1]) == 1
+        assert c.set(PROG, 2, prot, 1) == 1
+        daemon.send(signal.SIGHUP)
+        daemon.expect_line("stale .* vers=2 ")
+        assert c.getport(PROG, 1, prot) == s.getsockname()[1]
+
 
 
 @pytest.mark.parametrize("owner, mode", [(NOBODY, 0o755), (0, 0o777),
