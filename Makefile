@@ -40,9 +40,9 @@ LINK = $(CC) -pie $(HARDEN_LD) $(CFLAGS) $(LDFLAGS)
 UTILITIES := pmap_dump pmap_set rpcinfo
 PROGRAMS := portmap $(UTILITIES)
 MODULES := accept addrfilt callit closer conn daemon datagram hangup holder \
-    ifaddr inherit journal journal_read landlock listen local log logsink loop \
+    ifaddr inherit landlock listen local log logsink loop \
     options peer policy priv record registry sandbox service sockdiag source \
-    stream table transport wire
+    store stream table transport wire
 CLIENT_MODULES := client listing sockdiag wire
 OBJS = $(MODULES:%=$(BUILD)/%.o)
 

@@ -228,7 +228,7 @@ daemon_ready(void)
 
 /* Open the run directory, which only we may write.  Return it, or -1. */
 static int
-open_dir(const char *dir)
+open_dir(const char *dir, uid_t uid)
 {
 	struct stat st;
 	int fd;
@@ -238,7 +238,9 @@ open_dir(const char *dir)
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd == -1)
 		return (-1);
-	if (fstat(fd, &st) == -1 || st.st_uid != geteuid() ||
+	if (fstat(fd, &st) == -1 ||
+	    (st.st_uid != geteuid() &&
+		(st.st_uid != uid || fchown(fd, geteuid(), getegid()) == -1)) ||
 	    fchmod(fd, 0755) == -1) {
 		close(fd);
 		errno = EPERM;
@@ -272,27 +274,29 @@ open_ours(int dir_fd, const char *name, mode_t mode)
 	return (fd);
 }
 
-void
-daemon_open(const char *dir)
+int
+daemon_open(const char *dir, uid_t uid)
 {
 	int dir_fd;
 
 	notify_open();
-	dir_fd = open_dir(dir);
+	dir_fd = open_dir(dir, uid);
 	if (dir_fd != -1) {
 		pid_fd = open_ours(dir_fd, PID_FILE, 0644);
 		/* 0600, because everyone who can open a file can lock it */
 		lock_fd = open_ours(dir_fd, LOCK_FILE, 0600);
-		close(dir_fd);
 	}
 	if (pid_fd == -1 || lock_fd == -1) {
-		log_warning("no pid file in %s: %s: create the directory, "
-			    "owned by the user who starts portmap",
+		log_warning("no files in %s: %s: a restart loses the mappings: "
+			    "create the directory, owned by the user who "
+			    "starts portmap",
 		    dir, strerror(errno));
 		if (pid_fd != -1)
 			close(pid_fd);
 		pid_fd = -1; /* without the lock it could be another's */
-		return;
+		if (dir_fd != -1)
+			close(dir_fd);
+		return (-1);
 	}
 	/* the previous instance may be stopping: `kill ...; portmap` */
 	for (int i = 0; flock(lock_fd, LOCK_EX | LOCK_NB) == -1; i++) {
@@ -300,6 +304,7 @@ daemon_open(const char *dir)
 			refuse();
 		poll(NULL, 0, LOCK_PAUSE_MS);
 	}
+	return (dir_fd);
 }
 
 void

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /*
  * The process as init sees it: a background process with a pid file and a lock;
@@ -34,10 +35,12 @@ void daemon_start(void);
 
 /*
  * Create the directory `dir`, the pid file in it, and the lock that excludes a
- * second instance.  Without the right to create them there is a warning.  If
- * another instance holds the lock for 700 ms, this is fatal.
+ * second instance.  If the directory is that of `uid`, the user of an earlier
+ * portmap, root takes it.  Return the directory; without the right to create
+ * all of this, -1 after a warning.  If another instance holds the lock for 700
+ * ms, this is fatal.
  */
-void daemon_open(const char *dir);
+int daemon_open(const char *dir, uid_t uid);
 
 /*
  * Report that all sockets are served: write the pid file, and notify the

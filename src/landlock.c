@@ -5,26 +5,14 @@
  */
 #include "landlock.h"
 
-#include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <unistd.h>
 
 enum {
 	CREATE_RULESET = 444,
-	ADD_RULE = 445,
 	RESTRICT_SELF = 446,
-	CREATE_RULESET_VERSION = 1,
-	RULE_PATH_BENEATH = 1
-};
-
-enum {
-	WRITE_FILE = 1 << 1,
-	READ_FILE = 1 << 2,
-	READ_DIR = 1 << 3,
-	REMOVE_FILE = 1 << 5,
-	MAKE_REG = 1 << 8,
-	TRUNCATE = 1 << 14
+	CREATE_RULESET_VERSION = 1
 };
 
 struct ruleset {
@@ -32,11 +20,6 @@ struct ruleset {
 	uint64_t tcp;
 	uint64_t scoped;
 };
-
-struct path_rule {
-	uint64_t allowed;
-	int32_t dir;
-} __attribute__((packed));
 
 /* What each version of the interface can limit, from 1 on; newer do the last */
 static const struct {
@@ -50,20 +33,8 @@ static const struct {
     {{0xffff, 3, 3}, 24}, /* connecting to abstract names; signals */
 };
 
-/* Allow this below a directory, if it is there. */
-static void
-allow_below(int ruleset, const char *dir, uint64_t what)
-{
-	struct path_rule rule = {what, open(dir, O_PATH | O_CLOEXEC)};
-
-	if (rule.dir == -1)
-		return;
-	syscall(ADD_RULE, ruleset, RULE_PATH_BENEATH, &rule, 0);
-	close(rule.dir);
-}
-
 bool
-landlock_limit(const char *dir)
+landlock_limit(void)
 {
 	const long newest = sizeof(versions) / sizeof(*versions);
 	long version = syscall(CREATE_RULESET, NULL, 0, CREATE_RULESET_VERSION);
@@ -80,11 +51,6 @@ landlock_limit(const char *dir)
 	    CREATE_RULESET, &limits, versions[version - 1].size, 0);
 	if (ruleset == -1)
 		return (false);
-	if (dir != NULL)
-		allow_below(ruleset, dir,
-		    (WRITE_FILE | READ_FILE | READ_DIR | REMOVE_FILE |
-			MAKE_REG | TRUNCATE) &
-			limits.files);
 	done = syscall(RESTRICT_SELF, ruleset, 0) == 0;
 	close(ruleset);
 	return (done);

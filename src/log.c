@@ -120,7 +120,6 @@ static const char *const verdict_names[VERDICTS] = {
     [VERDICT_DENY_OWNER] = "owner",
     [VERDICT_DENY_BOUND] = "bound",
     [VERDICT_DENY_QUOTA] = "quota",
-    [VERDICT_DENY_MEMORY] = "memory",
     [VERDICT_DENY_BUSY] = "busy",
 };
 
@@ -134,12 +133,6 @@ static const char *const callit_names[CALLIT_OUTCOMES] = {
     [CALLIT_TOO_LONG] = "too_long",
     [CALLIT_FAILED] = "failed",
 };
-
-const char *
-log_verdict(enum verdict verdict)
-{
-	return (verdict_names[verdict]);
-}
 
 static const char *
 proc_name(uint32_t proc)
@@ -379,10 +372,14 @@ log_evicted(const struct peer *peer)
 }
 
 void
-log_skipped(size_t line, const char *reason)
+log_skipped(const struct mapping *m, enum verdict verdict)
 {
 	if (admit(EVENT_SKIPPED, ORIGIN_LOCAL))
-		emit(LOG_WARNING, "skipped line=%zu reason=%s", line, reason);
+		emit(LOG_WARNING,
+		    "skipped prog=%u vers=%u prot=%u port=%u owner=%s "
+		    "reason=%s",
+		    m->prog, m->vers, m->prot, m->port, owner(m).text,
+		    verdict_names[verdict]);
 }
 
 void

@@ -81,10 +81,6 @@ void log_refused(
 void log_replaced(const struct mapping *old, const struct mapping *by);
 void log_badcall(const struct peer *, const char *reason);
 void log_evicted(const struct peer *);
-void log_skipped(size_t line, const char *reason);
+void log_skipped(const struct mapping *, enum verdict);
 void log_error(const char *what, int error);
-
-/* Return the name of a verdict, as in `reason=`. */
-const char *log_verdict(enum verdict);
-
 #endif

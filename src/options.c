@@ -29,7 +29,7 @@ usage(const char *fmt, ...)
 static void __attribute__((noreturn)) help(void)
 {
 	printf("usage: portmap [-dfklSvVh] [-a NET/LEN] [-c SCOPE] [-g GROUP] "
-	       "[-i ADDR] [-m FILE] [-p PORT] [-u USER]\n"
+	       "[-i ADDR] [-p PORT] [-u USER]\n"
 	       "  -a NET/LEN  allow only this network (repeatable)\n"
 	       "  -c SCOPE    forward CALLITs of: none, host (default), "
 	       "link\n"
@@ -40,8 +40,6 @@ static void __attribute__((noreturn)) help(void)
 	       "(repeatable)\n"
 	       "  -k          keep stale entries\n"
 	       "  -l          listen on 127.0.0.1 and the local socket only\n"
-	       "  -m FILE     the journal, or none (default: " RUN_DIR
-	       "/map/journal)\n"
 	       "  -p PORT     listen on this port instead of 111\n"
 	       "  -S          no sandbox, for debugging\n"
 	       "  -u USER     run as this user (default: " RPCUSER ")\n"
@@ -118,7 +116,7 @@ options_parse(int argc, char *argv[], struct options *o)
 	*o = (struct options){
 	    .callit = CALLIT_HOST, .listen = {.port = PMAP_PORT}};
 	opterr = 0;
-	while ((c = getopt(argc, argv, ":a:c:dfg:hi:klm:p:Su:vV")) != -1) {
+	while ((c = getopt(argc, argv, ":a:c:dfg:hi:klp:Su:vV")) != -1) {
 		switch (c) {
 		case 'a':
 			add_allowed(&o->acl, optarg);
@@ -145,9 +143,6 @@ options_parse(int argc, char *argv[], struct options *o)
 			break;
 		case 'l':
 			o->loopback = true;
-			break;
-		case 'm':
-			o->journal = optarg;
 			break;
 		case 'p':
 			o->listen.port = parse_port(optarg);

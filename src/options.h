@@ -20,9 +20,8 @@ struct options {
 	enum callit_scope callit;
 	bool keep;
 	bool no_sandbox;
-	const char *journal; /* NULL stands for the default */
-	const char *user;    /* NULL stands for the default */
-	const char *group;   /* NULL stands for that of the user */
+	const char *user;  /* NULL stands for the default */
+	const char *group; /* NULL stands for that of the user */
 };
 
 /*

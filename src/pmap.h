@@ -44,6 +44,10 @@ struct mapping {
 };
 
 enum {
+	ENTRIES_MAX = 16384 /* without our own */
+};
+
+enum {
 	PMAP_PROCS = 6, /* of version 2, RFC 1833 section 3.1 */
 	PMAP_PROTS = 2
 };
@@ -87,10 +91,9 @@ enum verdict {
 	VERDICT_DENY_PROTECTED, /* a program for root and system accounts */
 	VERDICT_DENY_PROGRAM,   /* another user owns the program */
 	VERDICT_DENY_OWNER,     /* the entry of another user */
-	VERDICT_DENY_BOUND,  /* registered with another port that is in use */
-	VERDICT_DENY_QUOTA,  /* too many entries */
-	VERDICT_DENY_MEMORY, /* out of memory */
-	VERDICT_DENY_BUSY,   /* sock_diag failed, or too many lookups */
+	VERDICT_DENY_BOUND, /* registered with another port that is in use */
+	VERDICT_DENY_QUOTA, /* too many entries */
+	VERDICT_DENY_BUSY,  /* sock_diag failed, or too many lookups */
 	VERDICTS,
 	VERDICT_ASK /* none yet: policy.h */
 };

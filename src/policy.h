@@ -13,7 +13,7 @@
  */
 
 enum {
-	QUOTA_ALL = 16384,  /* entries, without our own two */
+	QUOTA_ALL = ENTRIES_MAX,
 	QUOTA_CLASS = 1024, /* of all system accounts, and of all other users */
 	QUOTA_UID = 256,    /* of one user; anonymous callers are one */
 };

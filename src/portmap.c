@@ -22,7 +22,6 @@
 #include "datagram.h"
 #include "ifaddr.h"
 #include "inherit.h"
-#include "journal.h"
 #include "listen.h"
 #include "local.h"
 #include "log.h"
@@ -35,9 +34,11 @@
 #include "sandbox.h"
 #include "service.h"
 #include "sockdiag.h"
+#include "store.h"
 #include "stream.h"
 #include "table.h"
 
+static struct slot *slots;
 static struct table *table;
 static int stopped_by;
 
@@ -78,7 +79,7 @@ static int64_t
 tick(int64_t now)
 {
 	static int64_t (*const ticks[])(int64_t now) = {log_tick, stream_tick,
-	    accept_tick, callit_tick, registry_tick, journal_tick, daemon_tick,
+	    accept_tick, callit_tick, registry_tick, store_tick, daemon_tick,
 	    sandbox_tick};
 	int64_t next = INT64_MAX;
 
@@ -100,21 +101,6 @@ run_dir(in_port_t port)
 	snprintf(dir, sizeof(dir), port == PMAP_PORT ? "%s" : "%s.%u", RUN_DIR,
 	    (unsigned)port);
 	return (dir);
-}
-
-static void
-prepare_journal(const struct options *o, const struct identity *id)
-{
-	char path[128];
-
-	if (o->journal != NULL) {
-		journal_prepare(
-		    strcmp(o->journal, "none") == 0 ? NULL : o->journal, false,
-		    id->uid, id->gid);
-		return;
-	}
-	snprintf(path, sizeof(path), "%s/map/journal", run_dir(o->listen.port));
-	journal_prepare(path, true, id->uid, id->gid);
 }
 
 /* Serve the sockets.  Return one of the transports, which stands for all. */
@@ -156,7 +142,11 @@ static void
 open_all(const struct options *o, const struct identity *id, int inherited,
     struct listen_sockets *set)
 {
-	daemon_open(run_dir(o->listen.port));
+	int dir_fd = daemon_open(run_dir(o->listen.port), id->uid);
+
+	slots = store_open(dir_fd, id->uid);
+	if (dir_fd != -1)
+		close(dir_fd);
 	inherit_sockets(inherited, o->listen.port, set);
 	listen_open(&o->listen, set);
 	if (o->listen.port == PMAP_PORT)
@@ -169,11 +159,10 @@ open_all(const struct options *o, const struct identity *id, int inherited,
 		log_warning("cannot read the addresses of this host: %s: "
 			    "serving broadcasts and CALLITs for lo only",
 		    strerror(errno));
-	prepare_journal(o, id);
 	priv_drop(id);
 }
 
-/* Read the journal, and serve the sockets. */
+/* Take over the mappings of an earlier process, and serve the sockets. */
 static void
 serve_all(const struct options *o, const struct listen_sockets *set)
 {
@@ -185,7 +174,7 @@ serve_all(const struct options *o, const struct listen_sockets *set)
 
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
 		log_fatal("cannot get random bytes: %s", strerror(errno));
-	if ((table = table_new(seed)) == NULL ||
+	if ((table = table_new(seed, slots)) == NULL ||
 	    registry_open(table, o->listen.port, o->keep) == -1 ||
 	    service_start(serve(set, acl), table, &service) == -1)
 		log_fatal("out of memory");
@@ -224,9 +213,7 @@ main(int argc, char *argv[])
 	open_all(&o, &id, inherited, &set);
 	serve_all(&o, &set);
 	daemon_ready();
-	/* the directory of the journal may be removed and created again */
-	sandbox_enter(
-	    o.journal == NULL ? run_dir(o.listen.port) : journal_dir());
+	sandbox_enter();
 	log_ready(o.listen.port, id.name, table_count(table), sandbox_parts());
 	loop_run(tick);
 

@@ -2,7 +2,6 @@
 #include "registry.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <rpc/rpc.h>
@@ -10,7 +9,6 @@
 #include <rpc/pmap_prot.h>
 
 #include "holder.h"
-#include "journal.h"
 #include "log.h"
 #include "loop.h"
 #include "peer.h"
@@ -24,6 +22,22 @@ enum {
 static struct table *table;
 static bool keep_stale;
 static in_port_t own_port;
+
+/* Which ports were in use when the sweep began, or are registered since. */
+static bool bound[PMAP_PROTS][PORT_MAX + 1];
+
+static bool *
+bound_at(uint32_t prot, uint32_t port)
+{
+	return (&bound[prot == pmap_prots[0] ? 0 : 1][port]);
+}
+
+static void
+note_bound(uint32_t prot, uint32_t port, uid_t uid)
+{
+	(void)uid;
+	*bound_at(prot, port) = true;
+}
 
 /* Find out who is calling.  Return VERDICT_OK, or why that is not known. */
 static enum verdict
@@ -113,14 +127,10 @@ static enum verdict
 judge(const struct caller *caller, const struct mapping *want,
     const struct mapping *same)
 {
-	struct facts f = {
-	    .same = same,
-	    .all = table_count(table) - TABLE_SELF,
-	    .of_class = table_count_class(table, caller->uid),
-	    .own = table_count_owner(table, caller->uid),
-	};
+	struct facts f = {.same = same, .all = table_count(table) - TABLE_SELF};
 	enum verdict verdict;
 
+	table_tally(table, caller->uid, &f.own, &f.of_class);
 	while ((verdict = policy_set(caller, want, &f)) == VERDICT_ASK)
 		f.answers[f.question] = answer(f.question, caller, want, same);
 	return (verdict);
@@ -139,13 +149,12 @@ take_over(const struct mapping *want)
 		if (old.owner == UID_ROOT)
 			continue;
 		table_remove(table, old.prog, old.vers, old.prot);
-		journal_unset(old.prog, old.vers, old.prot);
 		log_replaced(&old, want);
 	}
 }
 
 /* Put `want` into the table, in place of `same` if there is one. */
-static enum verdict
+static void
 put(const struct mapping *want, const struct mapping *same)
 {
 	struct mapping old = {0};
@@ -153,12 +162,11 @@ put(const struct mapping *want, const struct mapping *same)
 
 	if (replaces)
 		old = *same;
-	if (table_put(table, want) == -1)
-		return (VERDICT_DENY_MEMORY);
-	journal_set(want);
+	table_put(table, want);
+	/* for a sweep that began before */
+	note_bound(want->prot, want->port, want->owner);
 	if (replaces)
 		log_replaced(&old, want);
-	return (VERDICT_OK);
 }
 
 enum verdict
@@ -183,7 +191,7 @@ registry_set(const struct peer *peer, struct mapping *want)
 	if (verdict == VERDICT_OK)
 		verdict = judge(&caller, want, same);
 	if (verdict == VERDICT_OK)
-		verdict = put(want, same);
+		put(want, same);
 	if (!verdict_is_ok(verdict))
 		return (registry_refuse(peer, verdict, PMAPPROC_SET, want));
 	if (want->owner == UID_ROOT)
@@ -195,7 +203,6 @@ registry_set(const struct peer *peer, struct mapping *want)
 static enum verdict
 unset(const struct caller *caller, const struct mapping *m)
 {
-	const struct mapping old = *m;
 	enum verdict verdict = policy_unset(caller, m, NULL);
 	struct port_use use;
 
@@ -203,10 +210,8 @@ unset(const struct caller *caller, const struct mapping *m)
 		use = use_of(caller, m);
 		verdict = policy_unset(caller, m, &use);
 	}
-	if (verdict == VERDICT_OK) {
-		table_remove(table, old.prog, old.vers, old.prot);
-		journal_unset(old.prog, old.vers, old.prot);
-	}
+	if (verdict == VERDICT_OK)
+		table_remove(table, m->prog, m->vers, m->prot);
 	return (verdict);
 }
 
@@ -252,57 +257,34 @@ registry_unset(
  * address or interface, so a dump of all bound ports comes first.
  */
 
-static bool bound[PMAP_PROTS][PORT_MAX + 1]; /* when the sweep began */
-
-static bool *
-bound_at(uint32_t prot, uint32_t port)
-{
-	return (&bound[prot == pmap_prots[0] ? 0 : 1][port]);
-}
+static size_t sweep_at = TABLE_SLOTS; /* the slot to check next */
 
 static void
-note_bound(uint32_t prot, uint32_t port, uid_t uid)
+remove_if_stale(const struct mapping *m)
 {
-	(void)uid;
-	*bound_at(prot, port) = true;
-}
-
-static struct {
-	struct mapping *candidates;
-	size_t count, done;
-} sweep;
-
-static void
-remove_if_stale(const struct mapping *candidate)
-{
-	const struct mapping *m = table_lookup(
-	    table, candidate->prog, candidate->vers, candidate->prot);
+	const struct mapping old = *m;
 	struct port_use use;
 
-	if (m == NULL || m->port != candidate->port)
+	if (m->prog == PMAP_PROG || *bound_at(m->prot, m->port))
 		return;
 	holder_begin();
 	use = holder_find(m->prot, m->port, UID_UNKNOWN);
 	if (!use.known || use.bound)
 		return;
-	table_remove(table, candidate->prog, candidate->vers, candidate->prot);
-	journal_unset(candidate->prog, candidate->vers, candidate->prot);
-	log_stale(candidate);
+	table_remove(table, old.prog, old.vers, old.prot);
+	log_stale(&old);
 }
 
-/* Check candidates for at most `us` microseconds. */
+/* Check entries for at most SWEEP_US microseconds. */
 static void
-sweep_some(int64_t us)
+sweep_some(void)
 {
-	int64_t end = loop_clock() + us;
+	int64_t end = loop_clock() + SWEEP_US;
+	const struct mapping *m;
 
-	while (sweep.done < sweep.count && loop_clock() < end)
-		remove_if_stale(&sweep.candidates[sweep.done++]);
-	if (sweep.done < sweep.count)
-		return;
-	free(sweep.candidates);
-	sweep.candidates = NULL;
-	sweep.count = sweep.done = 0;
+	while (sweep_at < TABLE_SLOTS && loop_clock() < end)
+		if ((m = table_at(table, sweep_at++)) != NULL)
+			remove_if_stale(m);
 }
 
 void
@@ -317,27 +299,37 @@ registry_sweep(void)
 				log_error("sock_diag", errno);
 			return;
 		}
-	free(sweep.candidates); /* of a sweep that is not finished */
-	sweep.count = sweep.done = 0;
-	sweep.candidates =
-	    calloc(table_count(table), sizeof(*sweep.candidates));
-	if (sweep.candidates == NULL) {
-		log_error("sweep", ENOMEM);
-		return;
-	}
-	for (const struct mapping *m = table_first(table); m != NULL;
-	     m = table_next(m))
-		if (m->prog != PMAP_PROG && !*bound_at(m->prot, m->port))
-			sweep.candidates[sweep.count++] = *m;
-	sweep_some(SWEEP_US);
+	sweep_at = 0;
+	sweep_some();
 }
 
 int64_t
 registry_tick(int64_t now)
 {
-	if (sweep.count > 0)
-		sweep_some(SWEEP_US);
-	return (sweep.count > 0 ? now : INT64_MAX);
+	if (sweep_at < TABLE_SLOTS)
+		sweep_some();
+	return (sweep_at < TABLE_SLOTS ? now : INT64_MAX);
+}
+
+/* Judge what an earlier process has left, as far as that needs no answer. */
+static bool
+keep_old(const struct table *t, const struct mapping *m)
+{
+	/* an entry without an owner can be one of a server of root */
+	const struct caller caller = {
+	    m->owner, m->owner == UID_UNKNOWN ? UID_ROOT : m->owner};
+	struct facts f = {.same = table_lookup(t, m->prog, m->vers, m->prot),
+	    .all = table_count(t)};
+	enum verdict verdict;
+
+	if (m->prog == PMAP_PROG)
+		return (false);
+	table_tally(t, m->owner, &f.own, &f.of_class);
+	verdict = policy_set(&caller, m, &f);
+	if (verdict_is_ok(verdict) || verdict == VERDICT_ASK)
+		return (true);
+	log_skipped(m, verdict);
+	return (false);
 }
 
 int
@@ -346,17 +338,18 @@ registry_open(struct table *t, in_port_t port, bool keep)
 	table = t;
 	keep_stale = keep;
 	own_port = port;
-	for (size_t i = 0; i < PMAP_PROTS; i++) {
+	if (table_load(table, keep_old) == -1)
+		return (-1);
+	/* the last one put is the first of a DUMP */
+	for (size_t i = PMAP_PROTS; i-- > 0;) {
 		const struct mapping self = {.prog = PMAP_PROG,
 		    .vers = PMAPVERS,
 		    .prot = pmap_prots[i],
 		    .port = port,
 		    .owner = UID_ROOT};
 
-		if (table_put(table, &self) == -1)
-			return (-1);
+		table_put(table, &self);
 	}
-	journal_load(table);
 	registry_sweep();
 	return (0);
 }

@@ -10,7 +10,6 @@
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -69,7 +68,6 @@ static conditions not_executable = {{2, PROT_EXEC, 0}};
 static conditions is_unix = {{0, ~0u, AF_UNIX}};
 static conditions is_netlink = {{0, ~0u, AF_NETLINK}};
 static conditions is_udp = {{0, ~0u, AF_INET}, {1, TYPE_MASK, SOCK_DGRAM}};
-static conditions is_window_size = {{1, ~0u, TIOCGWINSZ}};
 
 struct rule {
 	int call;
@@ -114,24 +112,12 @@ static const struct rule rules[] = {
     {SYS_close, BOTH, NULL},
     {SYS_pread64, DAEMON, NULL}, /* ip_unprivileged_port_start */
 
-    /* the journal, and the pid file at the end */
-    {SYS_openat, DAEMON, NULL},
+    /* the log, and the pid file at the end */
     {SYS_write, DAEMON, NULL},
-    {SYS_writev, DAEMON, NULL}, /* stdio of musl */
-    {SYS_readv, DAEMON, NULL},
-    {SYS_ioctl, DAEMON, is_window_size}, /* likewise */
     {SYS_fstat, DAEMON, NULL},
-    {SYS_statx, DAEMON, NULL},
 #ifdef SYS_newfstatat
     {SYS_newfstatat, DAEMON, NULL},
 #endif
-    {SYS_fcntl, DAEMON, NULL},
-    {SYS_lseek, DAEMON, NULL},
-    {SYS_renameat2, DAEMON, NULL},
-#ifdef SYS_renameat
-    {SYS_renameat, DAEMON, NULL},
-#endif
-    {SYS_unlinkat, DAEMON, NULL},
     {SYS_ftruncate, DAEMON, NULL},
 
     /* sockets of CALLIT, of getifaddrs(3) and of the log, but not of TCP */
@@ -178,10 +164,6 @@ static const struct rule rules[] = {
 #endif
 
 #ifdef SYS_open /* older names of the same, which newer architectures lack */
-    {SYS_open, DAEMON, NULL},
-    {SYS_stat, DAEMON, NULL},
-    {SYS_rename, DAEMON, NULL},
-    {SYS_unlink, DAEMON, NULL},
     {SYS_poll, BOTH, NULL},
     {SYS_pipe, HELPER, NULL},
     {SYS_fork, HELPER, NULL},
@@ -194,10 +176,8 @@ static const struct rule rules[] = {
     {SYS_futex_time64, BOTH, NULL},
 #endif
 #ifdef SYS_fcntl64 /* the same with sizes of 64 bits */
-    {SYS_fcntl64, DAEMON, NULL},
     {SYS_fstat64, DAEMON, NULL},
     {SYS_fstatat64, DAEMON, NULL},
-    {SYS__llseek, DAEMON, NULL},
     {SYS_ftruncate64, DAEMON, NULL},
     {SYS_mmap2, BOTH, not_executable},
 #endif
@@ -346,11 +326,11 @@ limit_calls(enum who who)
 #endif
 
 void
-sandbox_enter(const char *dir)
+sandbox_enter(void)
 {
 	if (disabled)
 		return;
-	files_limited = landlock_limit(dir);
+	files_limited = landlock_limit();
 	calls_limited = limit_calls(DAEMON);
 	if (!calls_limited)
 		log_warning(
@@ -362,6 +342,6 @@ sandbox_enter_helper(void)
 {
 	if (disabled)
 		return;
-	landlock_limit(NULL);
+	landlock_limit();
 	limit_calls(HELPER);
 }

@@ -8,14 +8,14 @@
 /*
  * What a process may still ask of the kernel once it has started, should an
  * attacker ever run code in it: seccomp(2) and landlock(7).  It cannot start
- * programs, open TCP connections, or write outside of one directory.
+ * programs, open TCP connections, or open files.
  */
 
 /*
- * Restrict the daemon, after priv_drop(); `dir` is the only directory that it
- * may write to, or NULL.  What the kernel does not have is left out.
+ * Restrict the daemon, after priv_drop().  What the kernel does not have is
+ * left out.
  */
-void sandbox_enter(const char *dir);
+void sandbox_enter(void);
 
 /* Restrict the helper of closer.h, which forks. */
 void sandbox_enter_helper(void);

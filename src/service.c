@@ -5,8 +5,6 @@
  */
 #include "service.h"
 
-#include <errno.h>
-
 #include <rpc/pmap_prot.h>
 #include <rpc/rpcb_prot.h>
 
@@ -20,10 +18,6 @@
 
 static const struct table *table;
 static struct service_options options;
-
-/* The result of DUMP, which is encoded again when the table has changed. */
-static struct wire_dump dump;
-static uint64_t dump_generation;
 
 /* For the log: a call without one. */
 static const struct mapping no_mapping;
@@ -112,33 +106,24 @@ proc_getport(SVCXPRT *xprt, const struct call *call)
 	log_call(&call->peer, PMAPPROC_GETPORT, &m, port);
 }
 
-/* Encode the table if it has changed.  Return 0, or -1 when out of memory. */
-static int
-encode_dump(void)
+/* Encode the result of DUMP. */
+static bool_t
+encode_table(XDR *xdrs, void *nothing)
 {
-	uint64_t generation = table_generation(table);
+	bool_t more = FALSE;
 
-	if (dump.len > 0 && dump_generation == generation)
-		return (0);
-	if (wire_dump_start(&dump, table_count(table)) == -1)
-		return (-1);
+	(void)nothing;
 	for (const struct mapping *m = table_first(table); m != NULL;
 	     m = table_next(m))
-		wire_dump_add(&dump, m);
-	wire_dump_end(&dump);
-	dump_generation = generation;
-	return (0);
+		if (!wire_entry(xdrs, m))
+			return (FALSE);
+	return (xdr_bool(xdrs, &more));
 }
 
 static void
 proc_dump(SVCXPRT *xprt, const struct call *call)
 {
-	if (encode_dump() == -1) {
-		svcerr_systemerr(xprt);
-		log_error("dump", ENOMEM);
-		return;
-	}
-	svc_sendreply(xprt, (xdrproc_t)wire_dump, &dump);
+	svc_sendreply(xprt, (xdrproc_t)encode_table, NULL);
 	log_call(&call->peer, PMAPPROC_DUMP, &no_mapping,
 	    (uint32_t)table_count(table));
 }

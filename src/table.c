@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Knows no sockets, no clock, no files and no rights, which are policy's.  Only
- * allocation can fail, and then the table is unchanged.
+ * Knows no sockets, no clock, no files and no rights, which are policy's.
  *
  * Each entry is in two lists: `order`, which DUMP walks, and the chain of its
  * program and protocol.  A chain is in order of registration, because GETPORT
  * may have to choose among other versions.
+ *
+ * Entry i is also in slot i, from which only table_load() reads.
  */
 #include "table.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 
@@ -20,31 +22,27 @@
 struct entry {
 	struct mapping m; /* first: table_next() casts back */
 	TAILQ_ENTRY(entry) order;
-	SLIST_ENTRY(entry) chain;
+	SLIST_ENTRY(entry) chain; /* or the list of free entries */
+	LIST_ENTRY(entry) quota;  /* unless it is root's */
 };
 
 SLIST_HEAD(chain, entry);
 
-/* How many entries one uid other than root has. */
-struct tally {
-	uid_t uid;
-	size_t count;
-};
-
 struct table {
 	TAILQ_HEAD(order, entry) order;
+	LIST_HEAD(quota, entry) quota; /* short, by policy's quotas */
 	uint64_t seed;
-	uint64_t generation;
+	uint64_t last; /* the order of the newest entry */
 	size_t count;
-	/* few, by policy's quotas, so searches are linear */
-	struct tally *tallies;
-	size_t tallies_used;
-	size_t tallies_room;
+	struct slot *slots;
+	struct chain free;
+	size_t fresh; /* entries from here on were never used */
+	struct entry entries[TABLE_SLOTS];
 	struct chain chains[CHAINS];
 };
 
 struct table *
-table_new(uint64_t seed)
+table_new(uint64_t seed, struct slot slots[TABLE_SLOTS])
 {
 	struct table *t = calloc(1, sizeof(*t));
 
@@ -52,21 +50,13 @@ table_new(uint64_t seed)
 		return (NULL);
 	TAILQ_INIT(&t->order);
 	t->seed = seed | 1;
+	t->slots = slots;
 	return (t);
 }
 
 void
 table_free(struct table *t)
 {
-	struct entry *e;
-
-	if (t == NULL)
-		return;
-	while ((e = TAILQ_FIRST(&t->order)) != NULL) {
-		TAILQ_REMOVE(&t->order, e, order);
-		free(e);
-	}
-	free(t->tallies);
 	free(t);
 }
 
@@ -153,81 +143,28 @@ table_next_of(const struct table *t, const struct mapping *m)
 	return (first_from(t, m->prog, m->prot == pmap_prots[0] ? 1 : 2));
 }
 
-static struct tally *
-tally_of(const struct table *t, uid_t uid)
-{
-	for (size_t i = 0; i < t->tallies_used; i++)
-		if (t->tallies[i].uid == uid)
-			return (&t->tallies[i]);
-	return (NULL);
-}
-
-/* Count one more entry of `uid`.  Return 0, or -1 when out of memory. */
-static int
-tally_up(struct table *t, uid_t uid)
-{
-	struct tally *tally;
-
-	if (uid == UID_ROOT)
-		return (0);
-	if ((tally = tally_of(t, uid)) == NULL) {
-		if (t->tallies_used == t->tallies_room) {
-			size_t room = t->tallies_room * 2 + 4;
-
-			tally = realloc(t->tallies, room * sizeof(*tally));
-			if (tally == NULL)
-				return (-1);
-			t->tallies = tally;
-			t->tallies_room = room;
-		}
-		tally = &t->tallies[t->tallies_used++];
-		*tally = (struct tally){.uid = uid};
-	}
-	tally->count++;
-	return (0);
-}
-
-static void
-tally_down(struct table *t, uid_t uid)
-{
-	struct tally *tally;
-
-	if (uid == UID_ROOT)
-		return;
-	tally = tally_of(t, uid);
-	assert(tally != NULL); /* table_put() counted the entry */
-	if (--tally->count == 0)
-		*tally = t->tallies[--t->tallies_used];
-}
-
 static void
 drop(struct table *t, struct entry *e)
 {
-	struct chain *chain = &t->chains[chain_of(t, e->m.prog, e->m.prot)];
-
-	SLIST_REMOVE(chain, e, entry, chain);
+	SLIST_REMOVE(
+	    &t->chains[chain_of(t, e->m.prog, e->m.prot)], e, entry, chain);
 	TAILQ_REMOVE(&t->order, e, order);
-	tally_down(t, e->m.owner);
+	if (e->m.owner != UID_ROOT)
+		LIST_REMOVE(e, quota);
+	e->order.tqe_prev = NULL; /* table_at() */
+	SLIST_INSERT_HEAD(&t->free, e, chain);
+	t->slots[e - t->entries].used = 0;
 	t->count--;
-	t->generation++;
-	free(e);
 }
 
-int
-table_put(struct table *t, const struct mapping *m)
+/* Add an entry to the lists, in place of one for the same. */
+static void
+add(struct table *t, struct entry *e)
 {
-	struct chain *chain = &t->chains[chain_of(t, m->prog, m->prot)];
-	struct entry *e, *at, *last = NULL;
+	struct chain *chain = &t->chains[chain_of(t, e->m.prog, e->m.prot)];
+	struct entry *at, *last = NULL;
 
-	if ((e = malloc(sizeof(*e))) == NULL)
-		return (-1);
-	e->m = *m;
-	if (tally_up(t, m->owner) == -1) {
-		free(e);
-		return (-1);
-	}
-	table_remove(t, m->prog, m->vers, m->prot);
-
+	table_remove(t, e->m.prog, e->m.vers, e->m.prot);
 	/* at the end of the chain, so that versions stay in order */
 	SLIST_FOREACH(at, chain, chain)
 		last = at;
@@ -235,9 +172,94 @@ table_put(struct table *t, const struct mapping *m)
 		SLIST_INSERT_HEAD(chain, e, chain);
 	else
 		SLIST_INSERT_AFTER(last, e, chain);
-	TAILQ_INSERT_TAIL(&t->order, e, order);
+	if (e->m.prog == PMAP_PROG)
+		TAILQ_INSERT_HEAD(&t->order, e, order);
+	else
+		TAILQ_INSERT_TAIL(&t->order, e, order);
+	if (e->m.owner != UID_ROOT)
+		LIST_INSERT_HEAD(&t->quota, e, quota);
 	t->count++;
-	t->generation++;
+}
+
+void
+table_put(struct table *t, const struct mapping *m)
+{
+	struct entry *e = SLIST_FIRST(&t->free);
+	struct slot *s;
+
+	if (e != NULL) {
+		SLIST_REMOVE_HEAD(&t->free, chain);
+	} else {
+		assert(t->fresh < TABLE_SLOTS);
+		e = &t->entries[t->fresh++];
+	}
+	e->m = *m;
+	s = &t->slots[e - t->entries];
+	s->m = *m;
+	s->order = ++t->last;
+	/* should we be killed here, the slot is free or complete */
+	atomic_signal_fence(memory_order_release);
+	s->used = 1;
+	add(t, e);
+}
+
+/* A slot that counts. */
+struct found {
+	uint64_t order;
+	size_t i;
+};
+
+static int
+compare(const void *a, const void *b)
+{
+	const struct found *x = a, *y = b;
+
+	return ((x->order > y->order) - (x->order < y->order));
+}
+
+/* Make an entry of slot `i`, or free it. */
+static void
+load(struct table *t, size_t i,
+    bool (*keep)(const struct table *, const struct mapping *))
+{
+	struct entry *e = &t->entries[i];
+
+	e->m = t->slots[i].m;
+	if (keep(t, &e->m)) {
+		add(t, e);
+		return;
+	}
+	t->slots[i].used = 0;
+	SLIST_INSERT_HEAD(&t->free, e, chain);
+}
+
+int
+table_load(
+    struct table *t, bool (*keep)(const struct table *, const struct mapping *))
+{
+	struct found *found = calloc(TABLE_SLOTS, sizeof(*found));
+	size_t n = 0;
+
+	assert(t->count == 0);
+	if (found == NULL)
+		return (-1);
+	for (; t->fresh < TABLE_SLOTS; t->fresh++) {
+		const struct slot *s = &t->slots[t->fresh];
+
+		if (s->order == 0) /* never used, nor are those behind it */
+			break;
+		if (s->used)
+			found[n++] = (struct found){s->order, t->fresh};
+		else
+			SLIST_INSERT_HEAD(
+			    &t->free, &t->entries[t->fresh], chain);
+	}
+	qsort(found, n, sizeof(*found), compare);
+	for (size_t i = 0; i < n; i++) {
+		t->last = found[i].order;
+		load(t, found[i].i, keep);
+	}
+	free(found);
 	return (0);
 }
 
@@ -253,17 +275,6 @@ table_remove(struct table *t, uint32_t prog, uint32_t vers, uint32_t prot)
 		}
 	}
 	return (false);
-}
-
-bool
-table_remove_all(struct table *t, uint32_t prog, uint32_t vers, uint32_t prot)
-{
-	bool any = false;
-
-	for (size_t i = 0; i < PMAP_PROTS; i++)
-		if (prot == 0 || prot == pmap_prots[i])
-			any |= table_remove(t, prog, vers, pmap_prots[i]);
-	return (any);
 }
 
 const struct mapping *
@@ -283,33 +294,28 @@ table_next(const struct mapping *m)
 	return (e == NULL ? NULL : &e->m);
 }
 
+const struct mapping *
+table_at(const struct table *t, size_t i)
+{
+	const struct entry *e = &t->entries[i];
+
+	return (e->order.tqe_prev == NULL ? NULL : &e->m);
+}
+
 size_t
 table_count(const struct table *t)
 {
 	return (t->count);
 }
 
-size_t
-table_count_owner(const struct table *t, uid_t uid)
+void
+table_tally(const struct table *t, uid_t uid, size_t *of_uid, size_t *of_class)
 {
-	const struct tally *tally = tally_of(t, uid);
+	const struct entry *e;
 
-	return (tally == NULL ? 0 : tally->count);
-}
-
-size_t
-table_count_class(const struct table *t, uid_t uid)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < t->tallies_used; i++)
-		if (pmap_is_system(t->tallies[i].uid) == pmap_is_system(uid))
-			n += t->tallies[i].count;
-	return (n);
-}
-
-uint64_t
-table_generation(const struct table *t)
-{
-	return (t->generation);
+	*of_uid = *of_class = 0;
+	LIST_FOREACH(e, &t->quota, quota) {
+		*of_uid += e->m.owner == uid;
+		*of_class += pmap_is_system(e->m.owner) == pmap_is_system(uid);
+	}
 }

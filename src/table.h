@@ -17,15 +17,40 @@
 struct table;
 
 enum {
-	TABLE_SELF = PMAP_PROTS /* our own entries, first in every DUMP */
+	TABLE_SELF = PMAP_PROTS, /* our own entries */
+	/* and one more, because an entry comes before the one it replaces goes
+	 */
+	TABLE_SLOTS = ENTRIES_MAX + TABLE_SELF + 1
 };
 
 /*
- * Return a new, empty table, or NULL when out of memory.  `seed` keys the hash,
- * so that nobody can choose program numbers that collide.
+ * What is left of an entry if the process is killed.  A slot counts if `used`
+ * is not 0; of two for the same program, version and protocol, the one with the
+ * higher `order` does.  From the first one whose `order` is 0 on, none was
+ * used.
  */
-struct table *table_new(uint64_t seed);
+struct slot {
+	uint64_t order; /* of registration */
+	struct mapping m;
+	uint32_t used;
+};
+_Static_assert(sizeof(struct slot) == 32, "slots must not change with the ABI");
+
+/*
+ * Return a new, empty table, or NULL when out of memory.  `seed` keys the hash,
+ * so that nobody can choose program numbers that collide.  Each change is also
+ * made in `slots`, so that a kill between two instructions leaves them as they
+ * were before or after it.
+ */
+struct table *table_new(uint64_t seed, struct slot slots[TABLE_SLOTS]);
 void table_free(struct table *); /* for tests: the daemon keeps its table */
+
+/*
+ * Fill the empty table with what its slots have, in that order, if `keep` says
+ * so, and free the other slots.  Return 0, or -1 when out of memory.
+ */
+int table_load(
+    struct table *, bool (*keep)(const struct table *, const struct mapping *));
 
 /* Return the entry of exactly this program, version and protocol, or NULL. */
 const struct mapping *table_lookup(
@@ -49,34 +74,29 @@ const struct mapping *table_next_of(
 
 /*
  * Insert `m` as the newest entry, in place of one of the same program, version
- * and protocol.  Return 0, or -1 when out of memory; then the table is
- * unchanged.
+ * and protocol; one of our own program, as the first of all.  There must be
+ * fewer than ENTRIES_MAX + TABLE_SELF entries, or such a one.
  */
-int table_put(struct table *, const struct mapping *m);
+void table_put(struct table *, const struct mapping *m);
 
 /* Remove one entry.  Return false if there was none. */
 bool table_remove(struct table *, uint32_t prog, uint32_t vers, uint32_t prot);
-
-/*
- * Remove one protocol of a version, or with `prot` 0 all of them.  Return false
- * if there was none.
- */
-bool table_remove_all(
-    struct table *, uint32_t prog, uint32_t vers, uint32_t prot);
 
 /* Return the oldest entry, or the one after `m`; NULL at the end. */
 const struct mapping *table_first(const struct table *);
 const struct mapping *table_next(const struct mapping *m);
 
-/*
- * Return the number of entries: of all; of one user other than root; of all
- * users of his class, which is system accounts or all others but root.
+/* Return the entry with this index, below TABLE_SLOTS, or NULL: in any order.
  */
-size_t table_count(const struct table *);
-size_t table_count_owner(const struct table *, uid_t uid);
-size_t table_count_class(const struct table *, uid_t uid);
+const struct mapping *table_at(const struct table *, size_t i);
 
-/* Return a number that changes with each change of the table. */
-uint64_t table_generation(const struct table *);
+size_t table_count(const struct table *);
+
+/*
+ * Count the entries of one user other than root, and of all users of his class,
+ * which is system accounts or all others but root.
+ */
+void table_tally(
+    const struct table *, uid_t uid, size_t *of_uid, size_t *of_class);
 
 #endif

@@ -5,7 +5,6 @@
  */
 #include "wire.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "be32.h"
@@ -155,50 +154,15 @@ wire_callit_reply(uint32_t xid, uint32_t port, const uint8_t *results,
 	return (sizeof(head) + results_len);
 }
 
-static void
-put_word(struct wire_dump *d, uint32_t word)
+bool
+wire_entry(XDR *xdrs, const struct mapping *m)
 {
-	be32enc(d->bytes + d->len, word);
-	d->len += WORD;
-}
+	const uint32_t words[] = {TRUE, m->prog, m->vers, m->prot, m->port};
+	uint8_t bytes[WIRE_ENTRY];
 
-int
-wire_dump_start(struct wire_dump *d, size_t entries)
-{
-	size_t need = entries * WIRE_ENTRY + WORD;
-
-	d->len = 0;
-	if (d->room < need) {
-		char *bytes = realloc(d->bytes, need);
-
-		if (bytes == NULL)
-			return (-1);
-		d->bytes = bytes;
-		d->room = need;
-	}
-	return (0);
-}
-
-void
-wire_dump_add(struct wire_dump *d, const struct mapping *m)
-{
-	put_word(d, TRUE);
-	put_word(d, m->prog);
-	put_word(d, m->vers);
-	put_word(d, m->prot);
-	put_word(d, m->port);
-}
-
-void
-wire_dump_end(struct wire_dump *d)
-{
-	put_word(d, FALSE);
-}
-
-bool_t
-wire_dump(XDR *xdrs, struct wire_dump *d)
-{
-	return (XDR_PUTBYTES(xdrs, d->bytes, (u_int)d->len));
+	for (size_t i = 0; i < WIRE_ENTRY / WORD; i++)
+		be32enc(bytes + i * WORD, words[i]);
+	return (XDR_PUTBYTES(xdrs, (char *)bytes, sizeof(bytes)));
 }
 
 bool

@@ -100,20 +100,10 @@ size_t wire_callit_reply(uint32_t xid, uint32_t port, const uint8_t *results,
     size_t results_len, uint8_t *bytes, size_t room);
 
 /*
- * The result of DUMP, encoded in advance: RFC 1833 section 3.1, `pmaplist`.
- * wire_dump_add() appends one entry, and wire_dump_end() closes the list.
+ * Encode one entry of the result of DUMP: RFC 1833 section 3.1, `pmaplist`.
+ * FALSE ends the list.  Return false if there is no room.
  */
-struct wire_dump {
-	char *bytes;
-	size_t len;
-	size_t room;
-};
-
-/* Make room for `entries` entries.  Return 0, or -1 when out of memory. */
-int wire_dump_start(struct wire_dump *, size_t entries);
-void wire_dump_add(struct wire_dump *, const struct mapping *);
-void wire_dump_end(struct wire_dump *);
-bool_t wire_dump(XDR *, struct wire_dump *);
+bool wire_entry(XDR *, const struct mapping *);
 
 /* Return true for a well-formed AUTH_SYS body: RFC 5531 appendix A. */
 bool wire_authsys(const void *body, size_t len);

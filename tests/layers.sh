@@ -6,8 +6,8 @@ cd "$(dirname "$0")/../src" || exit 1
 layers='pmap be32 decimal logsink landlock
 addrfilt record log source
 table policy conn wire sockdiag loop peer daemon priv sandbox
-journal_read ifaddr listen closer
-local holder journal transport hangup
+ifaddr listen closer store
+local holder transport hangup
 inherit registry datagram stream
 accept callit
 service options client

@@ -72,7 +72,7 @@ def test_wrong_use(host, args, says):
 
 def test_help_and_version(host):
     out = host.run([PORTMAP, "-h"])
-    for option in "acdfgiklmpSuvVh":
+    for option in "acdfgiklpSuvVh":
         assert re.search(rf"^  -{option}\b", out, re.M), option
     assert re.fullmatch(r"portmap \d+\.\d+\n", host.run([PORTMAP, "-V"]))
 
@@ -328,7 +328,7 @@ def test_an_ordinary_user_with_the_capability(host, tmp_path, start):
         p.terminate()
         assert p.wait(20) == 0
     text = pathlib.Path(log.name).read_text()
-    assert "no pid file" in text and "cannot listen on /run/rpcbind.sock" in text
+    assert "no files" in text and "cannot listen on /run/rpcbind.sock" in text
     log.close()
 
 
@@ -427,7 +427,7 @@ def test_the_background_keeps_no_inherited_descriptor(host):
 def test_it_is_not_dumpable(host):
     """Then its files in proc(5) belong to root, and its user cannot attach:
     also where it changes no uid, as under systemd."""
-    with host.popen([host.copy(PORTMAP), "-f", "-p", "10111", "-m", "none"],
+    with host.popen([host.copy(PORTMAP), "-f", "-p", "10111"],
                     uid=1234, stderr=subprocess.DEVNULL) as p:
         try:
             with host.udp(port=10111) as c:
@@ -444,18 +444,16 @@ def test_it_is_not_dumpable(host):
             p.terminate()
 
 
-@pytest.mark.slow
 @pytest.mark.plain
 def test_the_limit_of_file_sizes(host, start):
     """RLIMIT_FSIZE fails a write, and does not end the daemon."""
     daemon = start(host, under=["prlimit", "--fsize=300"])
     daemon.expect("stale ")
+    daemon.expect_line("cannot create the file of the mappings: "
+                       "File too large")
     with host.local() as c:
         for i in range(50):
             assert c.set(PROG + i, 1, UDP, 5000) == 1
-        daemon.expect_line("journal .*: cannot write: (File too|No space)")
-        time.sleep(1.2)  # it has tried again
-        assert len(c.dump()) == 52
 
 
 REFUSED_CALLS = [
@@ -488,14 +486,14 @@ def test_the_kernel_refuses(host, option, call, says):
 
 @pytest.mark.plain
 @pytest.mark.parametrize("call, says", [
-    ("fchmod:error=EPERM", "no pid file in /run/portmap: "),
+    ("fchmod:error=EPERM", "no files in /run/portmap: "),
     ("pwrite64:error=EIO", "cannot write the pid file: "),
     ("ftruncate,?ftruncate64:error=EIO", "cannot (write|empty) the pid file: ")])
 def test_it_starts_with_less(host, start, call, says):
     """And says what is missing."""
     daemon = start(host, under=["strace", "-D", "-f", "-qq", "-o", "/dev/null",
                                 "-e", f"inject={call}"])
-    daemon.expect("journal .*: cannot write", "listening ")
+    daemon.expect("cannot create the file of the mappings: ", "listening ")
     daemon.expect_line(says)
     with host.udp() as c:
         c.null()
@@ -666,10 +664,11 @@ def test_a_run_directory_of_somebody_else(host, start):
     path.mkdir()
     os.chown(path, 1234, 1234)
     daemon = start(host)
-    daemon.expect_line("no pid file in /run/portmap: ")
+    daemon.expect_line("no files in /run/portmap: ")
     with host.udp() as c:
         c.null()
-    assert list(path.glob("*.pid")) == []
+    assert list(path.iterdir()) == []
+    assert path.stat().st_uid == 1234
 
 
 def test_lo_comes_up_later(host, start):

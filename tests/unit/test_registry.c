@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The registry without RPC, journal and sock_diag: no port is known as free. */
+/* The registry without RPC, file and sock_diag: no port is known as free. */
 #include "wrap.h"
+
+#include <string.h>
 
 #include <arpa/inet.h>
 
-#include "journal.h"
 #include "log.h"
 #include "logsink.h"
 #include "registry.h"
@@ -13,6 +14,7 @@ enum {
 	PROG = 300100
 };
 
+static struct slot slots[TABLE_SLOTS];
 static struct table *table;
 
 static struct peer
@@ -38,8 +40,8 @@ setup(void **state)
 {
 	(void)state;
 	logsink_detach();
-	journal_prepare(NULL, false, 0, 0);
-	if ((table = table_new(1)) == NULL)
+	memset(slots, 0, sizeof(slots));
+	if ((table = table_new(1, slots)) == NULL)
 		return (-1);
 	return (registry_open(table, PMAP_PORT, false));
 }
@@ -95,19 +97,6 @@ test_owners(void **state)
 	    registry_unset(&root, PMAP_PROG, 2, 0), VERDICT_DENY_SELF);
 }
 
-static void
-test_out_of_memory(void **state)
-{
-	const struct peer root = caller(ORIGIN_LOCAL, UID_ROOT);
-
-	(void)state;
-	wrap_fail("malloc", 1, ENOMEM);
-	assert_int_equal(set(&root, PROG, 5000), VERDICT_DENY_MEMORY);
-	wrap_reset();
-	assert_int_equal(table_count(table), TABLE_SELF);
-	assert_int_equal(set(&root, PROG, 5000), VERDICT_OK);
-}
-
 /* Without sock_diag no port is known to be free, so no entry is stale. */
 static void
 test_sweep_keeps_what_is_unknown(void **state)
@@ -127,7 +116,6 @@ main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	    T(test_the_network_changes_nothing),
 	    T(test_owners),
-	    T(test_out_of_memory),
 	    T(test_sweep_keeps_what_is_unknown),
 	};
 

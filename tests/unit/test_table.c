@@ -11,16 +11,37 @@ entry(uint32_t prog, uint32_t vers, uint32_t prot, uint32_t port, uid_t owner)
 	return ((struct mapping){prog, vers, prot, port, owner});
 }
 
+static size_t
+count_owner(const struct table *t, uid_t uid)
+{
+	size_t own, of_class;
+
+	table_tally(t, uid, &own, &of_class);
+	return (own);
+}
+
+static size_t
+count_class(const struct table *t, uid_t uid)
+{
+	size_t own, of_class;
+
+	table_tally(t, uid, &own, &of_class);
+	return (of_class);
+}
+
 static void
 put(struct table *t, struct mapping m)
 {
-	assert_int_equal(table_put(t, &m), 0);
+	table_put(t, &m);
 }
+
+static struct slot slots[TABLE_SLOTS];
 
 static int
 setup(void **state)
 {
-	return ((*state = table_new(0x9e3779b97f4a7c15u)) == NULL);
+	memset(slots, 0, sizeof(slots));
+	return ((*state = table_new(0x9e3779b97f4a7c15u, slots)) == NULL);
 }
 
 static int
@@ -87,7 +108,7 @@ test_find_prefers_exact_then_root_then_first(void **state)
 static void
 test_programs_that_share_a_chain(void **state)
 {
-	const uint32_t n = 20000;
+	const uint32_t n = 16000;
 	struct table *t = *state;
 
 	for (uint32_t i = 0; i < n; i++)
@@ -111,14 +132,14 @@ test_walk_of_a_program(void **state)
 	static const struct mapping m[] = {{9, 1, IPPROTO_UDP, 1, 0},
 	    {9, 2, IPPROTO_UDP, 2, 5}, {8, 1, IPPROTO_UDP, 3, 5},
 	    {9, 1, IPPROTO_TCP, 4, 0}, {9, 7, IPPROTO_TCP, 5, 5}};
-	struct table *t = table_new(4711);
+	struct table *t = table_new(4711, slots);
 	const struct mapping *e;
 	uint32_t sum = 0;
 
 	(void)state;
 	assert_null(table_first_of(t, 9));
 	for (size_t i = 0; i < LENGTH(m); i++)
-		assert_int_equal(table_put(t, &m[i]), 0);
+		table_put(t, &m[i]);
 	for (e = table_first_of(t, 9); e != NULL; e = table_next_of(t, e)) {
 		assert_int_equal(e->prog, 9);
 		sum += 1u << e->port;
@@ -140,64 +161,129 @@ test_counts(void **state)
 		put(t,
 		    entry(i, 1, IPPROTO_UDP, 5000, i % 4 ? 1000 + i % 4 : 0));
 	assert_int_equal(table_count(t), 100);
-	assert_int_equal(table_count_class(t, 1000), 75);
-	assert_int_equal(table_count_owner(t, 1001), 25);
-	assert_int_equal(table_count_owner(t, UID_UNKNOWN), 0);
+	assert_int_equal(count_class(t, 1000), 75);
+	assert_int_equal(count_owner(t, 1001), 25);
+	assert_int_equal(count_owner(t, UID_UNKNOWN), 0);
 	/* a takeover moves one from one to the other */
 	put(t, entry(1, 1, IPPROTO_UDP, 5000, UID_UNKNOWN));
-	assert_int_equal(table_count_owner(t, 1001), 24);
-	assert_int_equal(table_count_owner(t, UID_UNKNOWN), 1);
+	assert_int_equal(count_owner(t, 1001), 24);
+	assert_int_equal(count_owner(t, UID_UNKNOWN), 1);
 	put(t, entry(1, 1, IPPROTO_UDP, 5000, 0));
-	assert_int_equal(table_count_class(t, 1000), 74);
+	assert_int_equal(count_class(t, 1000), 74);
+	put(t, entry(1, 1, IPPROTO_UDP, 5000, 102));
+	assert_int_equal(count_class(t, 1000), 74);
+	assert_int_equal(count_class(t, 999), 1);
 	for (uint32_t i = 0; i < 100; i++)
 		assert_true(table_remove(t, i, 1, IPPROTO_UDP));
 	assert_int_equal(table_count(t), 0);
-	assert_int_equal(table_count_class(t, 1000), 0);
-	assert_int_equal(table_count_owner(t, 1001), 0);
+	assert_int_equal(count_class(t, 1000), 0);
+	assert_int_equal(count_owner(t, 1001), 0);
 }
 
+static bool
+keep_odd(const struct table *t, const struct mapping *m)
+{
+	(void)t;
+	return (m->port % 2 == 1);
+}
+
+static bool
+keep_all(const struct table *t, const struct mapping *m)
+{
+	(void)t;
+	(void)m;
+	return (true);
+}
+
+/* Another process finds the slots, twice: what was not kept is gone then. */
 static void
-test_generation_changes_with_the_table(void **state)
+test_slots_outlive_the_table(void **state)
 {
 	struct table *t = *state;
-	uint64_t before = table_generation(t);
+	const struct mapping *m;
+	uint32_t port;
 
-	put(t, entry(1, 1, IPPROTO_UDP, 5000, 0));
-	assert_int_not_equal(table_generation(t), before);
-	before = table_generation(t);
-	assert_false(table_remove(t, 2, 1, IPPROTO_UDP));
-	assert_int_equal(table_generation(t), before);
+	for (uint32_t i = 1; i <= 100; i++)
+		put(t, entry(i, 1, IPPROTO_UDP, i, 1000));
 	assert_true(table_remove(t, 1, 1, IPPROTO_UDP));
-	assert_int_not_equal(table_generation(t), before);
+	put(t, entry(101, 1, IPPROTO_UDP, 101, 1000)); /* in its slot */
+	/* killed between the new entry and the end of the old one */
+	slots[100] = (struct slot){900, entry(3, 1, IPPROTO_UDP, 103, 1000), 1};
+	/* killed before the new entry was complete */
+	slots[101] = (struct slot){901, entry(4, 1, IPPROTO_UDP, 105, 1000), 0};
+	for (int i = 0; i < 2; i++) {
+		table_free(t);
+		*state = t = table_new(2, slots);
+		assert_int_equal(
+		    table_load(t, i == 0 ? keep_odd : keep_all), 0);
+		m = table_first(t);
+		for (port = 5; port <= 103; port += 2) {
+			assert_int_equal(m->port, port);
+			m = table_next(m);
+		}
+		assert_null(m);
+		assert_int_equal(table_count(t), 50);
+	}
+	/* the free slots are used, and no other */
+	for (uint32_t i = 0; i < 200; i++)
+		put(t, entry(1000 + i, 1, IPPROTO_TCP, 9, 0));
+	assert_int_equal(table_count(t), 250);
+	port = 0;
+	for (m = table_first(t); m != NULL; m = table_next(m))
+		port++;
+	assert_int_equal(port, 250);
+	assert_int_equal(slots[250].used, 0);
+}
+
+/* Whatever the order of changes, the slots have what the table has. */
+static void
+compare_with_slots(const struct table *t)
+{
+	struct table *other = table_new(3, slots);
+	const struct mapping *m = table_first(t), *n;
+
+	assert_int_equal(table_load(other, keep_all), 0);
+	for (n = table_first(other); n != NULL; n = table_next(n)) {
+		assert_memory_equal(m, n, sizeof(*m));
+		m = table_next(m);
+	}
+	assert_null(m);
+	table_free(other);
 }
 
 static void
-test_out_of_memory_changes_nothing(void **state)
+test_a_full_table(void **state)
 {
-	static const char *const functions[] = {"malloc", "realloc"};
-	const struct mapping m = entry(1, 1, IPPROTO_UDP, 6000, 3000);
 	struct table *t = *state;
-	uint64_t before;
 
-	/* four owners: there is no room to count the entries of a fifth */
-	for (uint32_t i = 0; i < 4; i++)
-		put(t, entry(1 + i, 1, IPPROTO_UDP, 5000, 2000 + i));
-	before = table_generation(t);
-	for (size_t i = 0; i < LENGTH(functions); i++) {
-		wrap_fail(functions[i], 1, ENOMEM);
-		assert_int_equal(table_put(t, &m), -1);
-		wrap_reset();
-		assert_int_equal(table_generation(t), before);
-		assert_int_equal(table_count(t), 4);
-		assert_int_equal(
-		    table_lookup(t, 1, 1, IPPROTO_UDP)->port, 5000);
-		assert_int_equal(table_count_owner(t, 2000), 1);
-		assert_int_equal(table_count_owner(t, 3000), 0);
-	}
-	assert_int_equal(table_put(t, &m), 0);
-	assert_int_equal(table_count_owner(t, 3000), 1);
+	for (uint32_t i = 0; i < ENTRIES_MAX + TABLE_SELF; i++)
+		put(t, entry(i + 1, 1, IPPROTO_UDP, 9, 0));
+	/* there is a slot for a replacement */
+	for (uint32_t i = 0; i < 3; i++)
+		put(t, entry(i + 1, 1, IPPROTO_UDP, 7, 0));
+	assert_int_equal(table_count(t), ENTRIES_MAX + TABLE_SELF);
+	compare_with_slots(t);
+}
+
+static void
+test_our_own_entries_come_first(void **state)
+{
+	struct table *t = *state;
+
+	put(t, entry(7, 1, IPPROTO_UDP, 9, 0));
+	put(t, entry(PMAP_PROG, 2, IPPROTO_UDP, 111, 0));
+	put(t, entry(PMAP_PROG, 2, IPPROTO_TCP, 111, 0));
+	assert_int_equal(table_first(t)->prot, IPPROTO_TCP);
+	assert_int_equal(table_next(table_first(t))->prot, IPPROTO_UDP);
+}
+
+static void
+test_load_without_memory(void **state)
+{
 	wrap_fail("calloc", 1, ENOMEM);
-	assert_null(table_new(1));
+	assert_int_equal(table_load(*state, keep_all), -1);
+	wrap_reset();
+	assert_int_equal(table_load(*state, keep_all), 0);
 }
 
 static void
@@ -236,6 +322,8 @@ test_against_a_plain_array(void **state)
 		for (size_t i = 0; i < n; i++, walk = table_next(walk))
 			assert_memory_equal(walk, &model[i], sizeof(m));
 		assert_null(walk);
+		if (step % 500 == 0)
+			compare_with_slots(t);
 	}
 }
 
@@ -250,8 +338,10 @@ main(void)
 	    T(test_programs_that_share_a_chain),
 	    T(test_walk_of_a_program),
 	    T(test_counts),
-	    T(test_generation_changes_with_the_table),
-	    T(test_out_of_memory_changes_nothing),
+	    T(test_slots_outlive_the_table),
+	    T(test_a_full_table),
+	    T(test_our_own_entries_come_first),
+	    T(test_load_without_memory),
 	    T(test_against_a_plain_array),
 	};
 
