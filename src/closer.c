@@ -70,23 +70,19 @@ close_in_child(const int *fds, size_t count)
 {
 	int end[2];
 	char byte;
+	pid_t pid;
 
 	while (pipe(end) == -1)
 		poll(NULL, 0, RETRY_MS);
-	for (;;) {
-		switch (fork()) {
-		case -1:
-			poll(NULL, 0, RETRY_MS);
-			continue;
-		case 0:
-			/* the end of these is the end of the helper */
-			close(CONNECTIONS);
-			close(CLOSED);
-			close(end[1]);
-			(void)!read(end[0], &byte, 1);
-			_exit(0);
-		}
-		break;
+	while ((pid = fork()) == -1)
+		poll(NULL, 0, RETRY_MS);
+	if (pid == 0) {
+		/* the end of these is the end of the helper */
+		close(CONNECTIONS);
+		close(CLOSED);
+		close(end[1]);
+		(void)!read(end[0], &byte, 1);
+		_exit(0);
 	}
 	for (size_t i = 0; i < count; i++)
 		close(fds[i]);
