@@ -42,11 +42,12 @@ static void __attribute__((noreturn)) help(void)
 	       "  -l          listen on 127.0.0.1 and the local socket only\n"
 	       "  -p PORT     listen on this port instead of 111\n"
 	       "  -S          no sandbox, for debugging\n"
-	       "  -u USER     run as this user (default: " RPCUSER ")\n"
+	       "  -u USER     run as this user (default: %s)\n"
 	       "  -v          log each call\n"
 	       "  -V          print the version\n"
 	       "  -h          print this help\n"
-	       "The manual is portmap(8).\n");
+	       "The manual is portmap(8).\n",
+	    RPCUSER);
 	exit(0);
 }
 
