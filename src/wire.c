@@ -84,13 +84,19 @@ wire_netid(const char *netid)
 int32_t
 wire_uaddr(const char *uaddr)
 {
-	uint32_t octets[6];
+	uint32_t octet, port = 0;
 
-	for (size_t i = 0; i < 6; i++)
-		if ((i > 0 && *uaddr++ != '.') ||
-		    !decimal_parse(&uaddr, UINT8_MAX, &octets[i]))
+	for (size_t i = 0; i < 6; i++) {
+		if (i > 0) {
+			if (*uaddr != '.')
+				return (-1);
+			uaddr++;
+		}
+		if (!decimal_parse(&uaddr, UINT8_MAX, &octet))
 			return (-1);
-	return (*uaddr == '\0' ? (int32_t)(octets[4] * 256 + octets[5]) : -1);
+		port = (port << 8 | octet) & PORT_MAX; /* of the last two */
+	}
+	return (*uaddr == '\0' ? (int32_t)port : -1);
 }
 
 bool_t

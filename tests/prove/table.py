@@ -255,6 +255,6 @@ MUTANTS = [
      "An octet of a universal address can be 256.",
      "wire_uaddr",
      ("src/wire.c",
-      "decimal_parse(&uaddr, UINT8_MAX, &octets[i])",
-      "decimal_parse(&uaddr, UINT8_MAX + 1, &octets[i])")),
+      "decimal_parse(&uaddr, UINT8_MAX, &octet)",
+      "decimal_parse(&uaddr, UINT8_MAX + 1, &octet)")),
 ]
