@@ -36,6 +36,9 @@ def pytest_configure(config):
         "markers", "plain: judges the program as it is used, not the "
         "sanitizer build")
     config.addinivalue_line(
+        "markers", "uninstrumented: `make coverage` leaves it out: its build "
+        "has no sandbox, and its daemon writes files")
+    config.addinivalue_line(
         "markers", "slow: takes more than a second, or measures time; "
         "`make check` leaves it out")
     config.addinivalue_line(
@@ -44,7 +47,8 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(config, items):
     if lab.SANITIZED:
-        items[:] = [i for i in items if not i.get_closest_marker("plain")]
+        left_out = "uninstrumented" if lab.COVERAGE else "plain"
+        items[:] = [i for i in items if not i.get_closest_marker(left_out)]
 
 
 @pytest.hookimpl(tryfirst=True)

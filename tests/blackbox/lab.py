@@ -24,10 +24,12 @@ LEAKS = "definite,indirect,possible"
 UNDER_VALGRIND = [
     "valgrind", "-q", "--vgdb=no", "--error-exitcode=99", "--leak-check=full",
     f"--show-leak-kinds={LEAKS}", f"--errors-for-leak-kinds={LEAKS}"]
+# the build of `make coverage`
+COVERAGE = BUILD.name == "build-cov"
 # what is slow judges correctness only
-SANITIZED = BUILD.name == "build-san" or VALGRIND
+SANITIZED = BUILD.name == "build-san" or VALGRIND or COVERAGE
 # sanitizers, valgrind and gcov need more system calls and files
-NO_SANDBOX = ["-S"] if SANITIZED or BUILD.name == "build-cov" else []
+NO_SANDBOX = ["-S"] if SANITIZED else []
 INTEROP = ROOT / "build" / "interop"
 PATH = (f"{INTEROP}/usr/sbin:{INTEROP}/usr/bin:{INTEROP}/sbin:"
         f"{os.environ['PATH']}:/usr/sbin:/sbin")

@@ -498,6 +498,7 @@ def intruder(daemon):
 
 
 @pytest.mark.plain
+@pytest.mark.uninstrumented
 def test_what_the_sandbox_denies(host, start):
     under = ["env", f"LD_PRELOAD={INTEROP}/intruder.so"]
     listener = host.socket(socket.AF_UNIX, socket.SOCK_STREAM,

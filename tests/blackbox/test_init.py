@@ -411,6 +411,7 @@ def test_wrong_counts(host, count, says):
 
 # in a container
 
+@pytest.mark.uninstrumented
 @pytest.mark.parametrize("run", ["writable", "read-only"])
 def test_process_1_on_a_read_only_root(host, start, run):
     """Nobody is there to handle signals for it, or to reap."""

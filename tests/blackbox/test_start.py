@@ -445,6 +445,7 @@ def test_it_is_not_dumpable(host):
 
 
 @pytest.mark.plain
+@pytest.mark.uninstrumented
 def test_the_limit_of_file_sizes(host, start):
     """RLIMIT_FSIZE fails a write, and does not end the daemon."""
     daemon = start(host, under=["prlimit", "--fsize=300"])
@@ -710,6 +711,7 @@ def test_verbose(host, start, option):
     daemon.expect_line("badcall .* via=local reason=procedure")
 
 
+@pytest.mark.uninstrumented
 @pytest.mark.parametrize("of_stderr", [True, False])
 def test_levels_for_the_journal(host, of_stderr):
     """Only when it is systemd's journal that stderr goes to."""
