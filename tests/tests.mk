@@ -22,7 +22,7 @@ UNIT_TESTS = $(patsubst tests/unit/%.c,$(BUILD)/unit/%, \
     $(wildcard tests/unit/test_*.c))
 # calls that the unit tests make fail: tests/unit/wrap.h
 WRAPPED := malloc calloc realloc setgroups setresgid setresuid prctl syscall \
-    recv sendto socket write getifaddrs __prctl_time64
+    recv send sendto socket write getrandom getifaddrs __prctl_time64
 INTEROP := build/interop
 COMPILED := all $(addprefix $(INTEROP)/,server find intruder.so refuse.so)
 NEEDED := $(COMPILED) $(INTEROP)/.unpacked

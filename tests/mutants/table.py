@@ -81,6 +81,13 @@ MUTANTS = [
       ".callit = CALLIT_HOST, .listen",
       ".callit = CALLIT_LINK, .listen")),
 
+    ("callit-ended",
+     "CALLITs that have ended fill the sources, and an assertion fails.",
+     "tests/unit/test_callit.c",
+     ("src/callit.c",
+      "p->source->count--; count[",
+      "count[")),
+
     ("callit-icmp",
      "A forged ICMP error ends the CALLIT of another caller.",
      "tests/blackbox/test_callit.py -k forged_icmp",
@@ -95,6 +102,13 @@ MUTANTS = [
       "if (prog == PMAP_PROG || port == PMAP_PORT || port == own_port)",
       "if (prog == PMAP_PROG)")),
 
+    ("callit-leak",
+     "A CALLIT that cannot be sent leaves a descriptor open.",
+     "tests/unit/test_callit.c",
+     ("src/callit.c",
+      "if (fd != -1) close(fd);",
+      "")),
+
     ("callit-length",
      "Replies of any length to on-link hosts.",
      "tests/blackbox/test_callit.py -k length_of_answers",
@@ -103,12 +117,26 @@ MUTANTS = [
       "p->caller.reply_max : sizeof(bytes);",
       "size_t room = sizeof(bytes);")),
 
+    ("callit-oldest",
+     "A source at its limit loses its newest CALLIT.",
+     "tests/unit/test_callit.c",
+     ("src/callit.c",
+      "oldest == NULL || p->source->count > oldest->source->count",
+      "oldest == NULL || p->source->count >= oldest->source->count")),
+
     ("callit-on-link",
      "CALLITs of hosts that are not on-link are forwarded.",
      "tests/blackbox/test_callit.py -k on_link",
      ("src/policy.c",
       "return (scope == CALLIT_LINK && c.on_link);",
       "return (scope == CALLIT_LINK);")),
+
+    ("callit-oldest-own",
+     "A source at its limit displaces the CALLIT of another one.",
+     "tests/unit/test_callit.c",
+     ("src/callit.c",
+      "(at_limit && p->source != source)",
+      "false")),
 
     ("callit-origins",
      "Other hosts displace the CALLITs of loopback callers.",

@@ -5,6 +5,7 @@
 #include <ifaddrs.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 
 #include <netinet/in.h>
@@ -114,12 +115,16 @@ WRAP(ssize_t, errno != 0 ? -1 : __real_write(fd, buf, n / 2), write,
     (int fd, const void *buf, size_t n), (fd, buf, n))
 WRAP(ssize_t, -1, recv, (int fd, void *buf, size_t n, int flags),
     (fd, buf, n, flags))
+WRAP(ssize_t, -1, send, (int fd, const void *buf, size_t n, int flags),
+    (fd, buf, n, flags))
 WRAP(ssize_t, -1, sendto,
     (int fd, const void *buf, size_t n, int flags, const struct sockaddr *addr,
 	socklen_t len),
     (fd, buf, n, flags, addr, len))
 WRAP(int, -1, socket, (int domain, int type, int protocol),
     (domain, type, protocol))
+WRAP(ssize_t, -1, getrandom, (void *buf, size_t n, unsigned flags),
+    (buf, n, flags))
 WRAP(int, -1, getifaddrs, (struct ifaddrs * *all), (all))
 
 void
