@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What version 2 replies, by the byte, on every origin."""
+import signal
 import socket
 
 import pytest
 
 import rpc
+from lab import connect_hosts
 from rpc import TCP, UDP
 
 PROG = 300100
@@ -248,6 +250,40 @@ def test_dump_over_udp_is_bounded_by_a_datagram(host, daemon):
         assert (reply.kind, reply.stat) == ("accepted", rpc.SYSTEM_ERR)
     with host.tcp() as c:
         assert len(c.dump()) == 3302
+
+
+def test_a_reply_leaves_by_the_route_to_the_caller(make_host, start):
+    """Which need not be the interface that received the call."""
+    a, b = make_host(), make_host()
+    connect_hosts(a, b, "192.168.77", ("veth0", "veth0"))
+    connect_hosts(a, b, "192.168.78", ("veth1", "veth1"))
+    start(a)
+    for host in (a, b):
+        for name in ("all", "veth0", "veth1"):
+            host.sysctl(f"net.ipv4.conf.{name}.rp_filter", 0)
+            # no ARP for the addresses of another interface
+            host.sysctl(f"net.ipv4.conf.{name}.arp_ignore", 1)
+            host.sysctl(f"net.ipv4.conf.{name}.arp_announce", 2)
+    with b.udp("192.168.77.1", source="192.168.78.2") as c:
+        c.null()
+
+
+def test_a_reply_that_cannot_be_sent_is_counted(linked, start):
+    """And those to others, which are sent together with it, are not lost."""
+    a, b = linked
+    daemon = start(a)
+    a.sysctl("net.ipv4.conf.all.rp_filter", 0)
+    a.sysctl("net.ipv4.conf.veth0.rp_filter", 0)
+    b.run(["ip", "addr", "add", "192.0.2.7/32", "dev", "veth0"])
+    with b.udp("192.168.77.1") as good, \
+            b.udp("192.168.77.1", source="192.0.2.7") as without_route:
+        good.null()
+        daemon.send(signal.SIGSTOP)
+        for c in (without_route, good, without_route):
+            c.send(rpc.call(rpc.NULL))
+        daemon.send(signal.SIGCONT)
+        good.receive()
+    assert daemon.counters()["lost"] == 2
 
 
 @pytest.mark.parametrize("origin", ["tcp", "local"])

@@ -285,6 +285,28 @@ def test_a_privileged_port_is_one_that_the_kernel_guards(
                 assert low.unset(PROG, 1) == 1
 
 
+@pytest.mark.parametrize("limit", [None, "", "no number\n"])
+def test_no_port_is_privileged_while_the_limit_is_unknown(host, start, limit):
+    """As in a chroot without /proc: any user might bind a port below 1024."""
+    sysctls = "/proc/sys/net/ipv4"
+    if limit is None:
+        host.run(["mount", "-t", "tmpfs", "tmpfs", sysctls])
+    else:
+        host.path("/run/limit").write_text(limit)
+        host.run(["mount", "--bind", "/run/limit",
+                  f"{sysctls}/ip_unprivileged_port_start"])
+    daemon = start(host)
+    daemon.expect("refused proc=(set|unset) .*reason=(reserved|owner)",
+                  "cannot read net.ipv4.ip_unprivileged_port_start: ")
+    with host.local() as root:
+        assert root.set(100003, 3, UDP, 2049) == 1
+        for origin in (host.udp, host.tcp):
+            with origin(sport=777) as c:
+                assert c.set(100003, 4, TCP, 2049) == 0
+                assert c.unset(100003, 3) == 0
+        assert root.dump()[2:] == [(100003, 3, UDP, 2049)]
+
+
 @pytest.mark.parametrize("port", [662, 2049])
 @pytest.mark.parametrize("kind,prot", [(DGRAM, UDP), (STREAM, TCP)])
 def test_a_reserved_port_for_who_is_bound_to_it(host, refusing, kind, prot,

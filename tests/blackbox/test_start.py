@@ -263,6 +263,21 @@ def test_one_address_only_and_its_broadcasts(make_host, start):
         assert rpc.parse(data).body == rpc.words(111)
 
 
+def test_two_addresses_with_the_same_broadcast_address(linked, start):
+    a, b = linked
+    a.run(["ip", "addr", "add", "192.168.77.9/24", "brd", "+", "dev", "veth0"])
+    start(a, "-i", "192.168.77.1", "-i", "192.168.77.9", "-i", "192.168.77.1")
+    call = rpc.call(rpc.GETPORT, rpc.mapping(rpc.PMAP, 2, UDP, 0))
+    with b.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        for to, source in (("192.168.77.255", "192.168.77.1"),
+                           ("192.168.77.9", "192.168.77.9"),
+                           ("192.168.77.1", "192.168.77.1")):
+            s.sendto(call, (to, 111))
+            # one reply, or the second one would come in place of the next
+            assert s.recvfrom(100)[1] == (source, 111)
+
+
 @pytest.mark.parametrize("to", ["192.168.77.255", "255.255.255.255"])
 def test_what_a_broadcast_is_answered_with(linked, start, to):
     a, b = linked

@@ -112,6 +112,18 @@ def test_restart_keeps_map_order_and_owners(host, port, daemon, start, how):
                 assert root.unset(prog, vers) == 1
 
 
+def test_what_root_has_displaced_stays_away(host, port, daemon, start):
+    """Also other versions and protocols of the program."""
+    with host.local() as root, host.local(1001) as user:
+        for vers, prot in ((1, UDP), (2, UDP), (1, TCP)):
+            assert user.set(PROG, vers, prot, port) == 1
+        assert root.set(PROG, 1, UDP, port) == 1
+    daemon.expect("replaced ")
+    for _ in range(2):
+        assert dump(host) == [(PROG, 1, UDP, port)]
+        daemon = restart(daemon, start, host)
+
+
 def test_restart_works_at_once_with_old_connections(host, port, daemon, start):
     with host.local() as c:
         c.set(PROG, 1, TCP, port)
