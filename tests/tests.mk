@@ -22,7 +22,8 @@ UNIT_TESTS = $(patsubst tests/unit/%.c,$(BUILD)/unit/%, \
     $(wildcard tests/unit/test_*.c))
 # calls that the unit tests make fail: tests/unit/wrap.h
 WRAPPED := malloc calloc realloc setgroups setresgid setresuid prctl syscall \
-    recv send sendto socket write getrandom getifaddrs __prctl_time64
+    accept4 recv send sendto socket write getrandom getifaddrs \
+    __prctl_time64
 INTEROP := build/interop
 COMPILED := all $(addprefix $(INTEROP)/,server find intruder.so refuse.so)
 NEEDED := $(COMPILED) $(INTEROP)/.unpacked
@@ -35,9 +36,11 @@ $(BUILD)/unit/%.o: tests/unit/%.c Makefile
 $(BUILD)/unit/test_%: $(BUILD)/unit/test_%.o $(BUILD)/unit/wrap.o $(OBJS)
 	$(LINK) $(WRAPPED:%=-Wl,--wrap=%) -o $@ $^ -lcmocka $(LIBS)
 
-# this one has a clock and a sock_diag of its own
-$(BUILD)/unit/test_holder: $(BUILD)/unit/test_holder.o $(BUILD)/holder.o
-	$(LINK) -o $@ $^ -lcmocka
+# these have a clock and more of their own: they need only what they test
+REPLACING = $(addprefix $(BUILD)/unit/test_,accept holder)
+$(REPLACING): $(BUILD)/unit/test_%: $(BUILD)/unit/test_%.o \
+    $(BUILD)/unit/wrap.o $(BUILD)/%.o
+	$(LINK) $(WRAPPED:%=-Wl,--wrap=%) -o $@ $^ -lcmocka
 
 .SECONDARY:
 -include $(UNIT_TESTS:%=%.d)

@@ -18,6 +18,7 @@ static struct failure {
 	int error;
 	bool by_value; /* only calls with this first argument */
 	long value;
+	bool once;
 } failures[8];
 static size_t failures_count;
 
@@ -34,7 +35,14 @@ wrap_fail_value(const char *function, long value, int error)
 {
 	assert_true(failures_count < LENGTH(failures));
 	failures[failures_count++] =
-	    (struct failure){function, 1, error, true, value};
+	    (struct failure){function, 1, error, true, value, false};
+}
+
+void
+wrap_fail_once(const char *function, int error)
+{
+	wrap_fail(function, 1, error);
+	failures[failures_count - 1].once = true;
 }
 
 void
@@ -64,6 +72,8 @@ fails_for(const char *function, long value)
 			f->countdown--;
 			return (false);
 		}
+		if (f->once)
+			f->function = "";
 		errno = f->error;
 		return (true);
 	}
@@ -113,6 +123,9 @@ WRAP_IF(fails_for("syscall", n), long, -1, syscall,
 /* a failure with errno 0 is a write that is cut short */
 WRAP(ssize_t, errno != 0 ? -1 : __real_write(fd, buf, n / 2), write,
     (int fd, const void *buf, size_t n), (fd, buf, n))
+WRAP(int, -1, accept4,
+    (int fd, struct sockaddr *addr, socklen_t *len, int flags),
+    (fd, addr, len, flags))
 WRAP(ssize_t, -1, recv, (int fd, void *buf, size_t n, int flags),
     (fd, buf, n, flags))
 WRAP(ssize_t, -1, send, (int fd, const void *buf, size_t n, int flags),

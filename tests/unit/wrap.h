@@ -23,6 +23,9 @@ void wrap_fail(const char *function, int nth, int error);
 
 /* Let calls of prctl() or syscall() with this first argument fail. */
 void wrap_fail_value(const char *function, long value, int error);
+
+/* Let the next call of `function` fail, and no other one. */
+void wrap_fail_once(const char *function, int error);
 void wrap_reset(void);
 
 /* A cmocka teardown: nothing fails any more. */
