@@ -37,7 +37,7 @@ $(BUILD)/unit/test_%: $(BUILD)/unit/test_%.o $(BUILD)/unit/wrap.o $(OBJS)
 	$(LINK) $(WRAPPED:%=-Wl,--wrap=%) -o $@ $^ -lcmocka $(LIBS)
 
 # these have a clock and more of their own: they need only what they test
-REPLACING = $(addprefix $(BUILD)/unit/test_,accept holder)
+REPLACING = $(addprefix $(BUILD)/unit/test_,accept holder ifaddr)
 $(REPLACING): $(BUILD)/unit/test_%: $(BUILD)/unit/test_%.o \
     $(BUILD)/unit/wrap.o $(BUILD)/%.o
 	$(LINK) $(WRAPPED:%=-Wl,--wrap=%) -o $@ $^ -lcmocka

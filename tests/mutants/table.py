@@ -311,6 +311,20 @@ MUTANTS = [
       "if (lookups++ == LOOKUPS_MAX)",
       "if (lookups++ == 1000000)")),
 
+    ("ifaddr-lost",
+     "Lost events of netlink leave the addresses as they were.",
+     "tests/unit/test_ifaddr.c",
+     ("src/ifaddr.c",
+      "errno == ENOBUFS) ;",
+      "errno == ENOBUFS) if (errno == ENOBUFS) return;")),
+
+    ("ifaddr-prefix",
+     "The address of veth1 counts as on veth10.",
+     "tests/unit/test_ifaddr.c",
+     ("src/ifaddr.c",
+      "strncmp(i->ifa_name, name, len) == 0 && i->ifa_name[len] == '\\0')",
+      "strncmp(i->ifa_name, name, len) == 0)")),
+
     ("inherited-descriptors",
      "Descriptors inherited by mistake stay open.",
      "tests/blackbox/test_start.py -k inherited_descriptor",
