@@ -21,8 +21,8 @@ endif
 UNIT_TESTS = $(patsubst tests/unit/%.c,$(BUILD)/unit/%, \
     $(wildcard tests/unit/test_*.c))
 # calls that the unit tests make fail: tests/unit/wrap.h
-WRAPPED := malloc calloc realloc setgroups setresgid setresuid prctl syscall \
-    accept4 recv send sendto socket write getrandom getifaddrs \
+WRAPPED := malloc calloc realloc free setgroups setresgid setresuid prctl \
+    syscall accept4 recv send sendto socket write getrandom getifaddrs \
     __prctl_time64
 INTEROP := build/interop
 COMPILED := all $(addprefix $(INTEROP)/,server find intruder.so refuse.so)

@@ -112,6 +112,31 @@ test_victim_is_the_idlest_of_the_busiest(void **state)
 	assert_null(conn_victim(ORIGIN_LOCAL));
 }
 
+/* Of what is unsent, too: those that are gone or read again do not count. */
+static void
+test_the_slowest_is_the_idlest_of_who_has_most_blocked(void **state)
+{
+	struct peer a = by_uid(1000), b = by_uid(1001);
+
+	(void)state;
+	for (size_t i = 0; i < 6; i++) {
+		conn_add(&members[i], i < 3 ? &a : &b, 0);
+		conn_set_blocked(&members[i], i != 5, (int64_t)i);
+	}
+	assert_ptr_equal(conn_slowest(), &members[0]);
+	remove_member(0);
+	remove_member(1);
+	assert_ptr_equal(conn_slowest(), &members[3]);
+	conn_touch(&members[3], 10);
+	assert_ptr_equal(conn_slowest(), &members[4]);
+	conn_set_blocked(&members[4], false, 11);
+	assert_ptr_equal(conn_slowest(), &members[2]);
+	remove_member(2);
+	assert_ptr_equal(conn_slowest(), &members[3]);
+	conn_set_blocked(&members[3], false, 12);
+	assert_null(conn_slowest());
+}
+
 static void
 test_roots_local_connections_are_exempt(void **state)
 {
@@ -186,6 +211,7 @@ main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	    T(test_limits),
 	    T(test_victim_is_the_idlest_of_the_busiest),
+	    T(test_the_slowest_is_the_idlest_of_who_has_most_blocked),
 	    T(test_roots_local_connections_are_exempt),
 	    T(test_victims_are_of_the_class_with_more),
 	    T(test_overdue),

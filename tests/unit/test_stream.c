@@ -16,6 +16,7 @@
 
 static const struct peer user = {.origin = ORIGIN_LOCAL, .uid = 1000};
 static int client, iterations;
+static long allocated;
 
 static int
 setup(void **state)
@@ -24,6 +25,7 @@ setup(void **state)
 
 	(void)state;
 	conn_limits(1024);
+	allocated = wrap_allocated();
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == -1)
 		return (-1);
 	client = fds[0];
@@ -53,7 +55,7 @@ teardown(void **state)
 	(void)state;
 	close(client);
 	run(3); /* the server notices */
-	return (conn_count() == 0 ? 0 : -1);
+	return (conn_count() == 0 && wrap_allocated() == allocated ? 0 : -1);
 }
 
 static int
@@ -66,15 +68,15 @@ server(void **state)
 static void
 send_calls(size_t n)
 {
-	const uint32_t words[] = {
+	static const uint32_t words[] = {
 	    0x80000000u | 40, 9, CALL, 2, 300000, 1, 0, 0, 0, 0, 0};
-	uint32_t call[sizeof(words) / sizeof(*words)];
+	static uint32_t calls[1000][LENGTH(words)];
 
-	for (size_t i = 0; i < LENGTH(words); i++)
-		call[i] = htonl(words[i]);
-	while (n-- > 0)
-		if (send(client, call, sizeof(call), MSG_NOSIGNAL) == -1)
-			return;
+	assert_true(n <= LENGTH(calls));
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < LENGTH(words); j++)
+			calls[i][j] = htonl(words[j]);
+	(void)!send(client, calls, n * sizeof(calls[0]), MSG_NOSIGNAL);
 }
 
 /* All that has come back so far, in bytes; -1: the connection is closed. */
@@ -113,6 +115,15 @@ test_out_of_memory_for_a_connection(void **state)
 }
 
 static void
+test_no_room_for_a_connection(void **state)
+{
+	conn_limits(32); /* all descriptors are for other things */
+	stream_open(server(state), &user, false);
+	assert_int_equal(replied(), -1);
+	assert_int_equal(conn_count(), 0);
+}
+
+static void
 test_a_connection_that_breaks(void **state)
 {
 	wrap_fail("recv", 1, EIO);
@@ -132,7 +143,15 @@ test_a_client_that_goes_before_it_is_answered(void **state)
 	client = open("/dev/null", O_RDONLY);
 }
 
-/* Replies fill a small send buffer until the connection is blocked. */
+/* As many calls as are read at once, but no room for the replies. */
+static void
+block(void)
+{
+	send_calls(370);
+	run(2);
+}
+
+/* Open a connection that is blocked, because its client does not read. */
 static void
 stop_reading(int fd)
 {
@@ -140,10 +159,7 @@ stop_reading(int fd)
 
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
 	stream_open(fd, &user, false);
-	for (int i = 0; i < 50 && conn_slowest() == NULL; i++) {
-		send_calls(300);
-		run(2);
-	}
+	block();
 }
 
 static void
@@ -199,6 +215,100 @@ test_blocked_for_too_long(void **state)
 	assert_int_equal(conn_count(), 0);
 }
 
+/* The clock goes on by more than the slice of a connection. */
+static void
+pass_time(void)
+{
+	int64_t began = loop_now();
+
+	while (loop_now() < began + 2)
+		run(0);
+}
+
+static void
+test_a_slow_reader_is_not_idle(void **state)
+{
+	int64_t blocked;
+
+	stop_reading(server(state));
+	blocked = loop_now();
+	pass_time();
+	assert_true(replied() > 0);
+	run(2);
+	assert_non_null(conn_slowest());
+	stream_tick(blocked + CONN_IDLE_MS);
+	assert_int_equal(conn_count(), 1);
+	stream_tick(loop_now() + CONN_IDLE_MS);
+	assert_int_equal(conn_count(), 0);
+}
+
+static void
+test_the_end_with_calls_that_are_not_served(void **state)
+{
+	pass_time();
+	send_calls(100);
+	stream_open(server(state), &user, false);
+	assert_int_equal(conn_count(), 1);
+	stream_stop();
+	assert_int_equal(conn_count(), 0);
+	assert_in_range(replied(), 28, 50 * 28);
+}
+
+/*
+ * All connections may have 4 MB of unsent output; beyond that, one of two that
+ * are blocked is closed.
+ */
+enum {
+	OUTPUTS = 1000 /* are more than 4 MB */
+};
+
+static void
+check_room_for_output(void)
+{
+	int first = client, fds[2];
+
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	client = fds[0];
+	stop_reading(fds[1]);
+	assert_int_equal(conn_count(), 2);
+	close(first);
+}
+
+static void
+test_output_that_was_sent_counts_no_more(void **state)
+{
+	stop_reading(server(state));
+	for (int i = 0; i < OUTPUTS; i++) {
+		assert_non_null(conn_slowest());
+		for (int n = 0; n < 100 && conn_slowest() != NULL; n++) {
+			assert_int_not_equal(replied(), -1);
+			run(0);
+		}
+		assert_null(conn_slowest());
+		block();
+	}
+	check_room_for_output();
+}
+
+static void
+test_output_of_closed_connections_counts_no_more(void **state)
+{
+	int fd = server(state);
+
+	for (int i = 0; i < OUTPUTS; i++) {
+		stop_reading(fd);
+		assert_non_null(conn_slowest());
+		close(client);
+		run(2);
+		assert_int_equal(conn_count(), 0);
+		assert_int_equal(setup(state), 0);
+		fd = server(state);
+	}
+	stop_reading(fd);
+	check_room_for_output();
+}
+
 int
 main(void)
 {
@@ -206,12 +316,17 @@ main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	    T(test_answers),
 	    T(test_out_of_memory_for_a_connection),
+	    T(test_no_room_for_a_connection),
 	    T(test_a_connection_that_breaks),
 	    T(test_a_client_that_goes_before_it_is_answered),
 	    T(test_a_client_that_reads_late_gets_it_all),
 	    T(test_out_of_memory_for_the_output_buffer),
 	    T(test_a_blocked_client_that_disconnects),
 	    T(test_blocked_for_too_long),
+	    T(test_a_slow_reader_is_not_idle),
+	    T(test_the_end_with_calls_that_are_not_served),
+	    T(test_output_that_was_sent_counts_no_more),
+	    T(test_output_of_closed_connections_counts_no_more),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

@@ -21,6 +21,7 @@ static struct failure {
 	bool once;
 } failures[8];
 static size_t failures_count;
+static long allocated;
 
 void
 wrap_fail(const char *function, int nth, int error)
@@ -49,6 +50,12 @@ void
 wrap_reset(void)
 {
 	failures_count = 0;
+}
+
+long
+wrap_allocated(void)
+{
+	return (allocated);
 }
 
 int
@@ -96,9 +103,35 @@ fails(const char *function)
 #define WRAP(type, failed, name, params, args)                                 \
 	WRAP_IF(fails(#name), type, failed, name, params, args)
 
-WRAP(void *, NULL, malloc, (size_t n), (n))
-WRAP(void *, NULL, calloc, (size_t n, size_t size), (n, size))
-WRAP(void *, NULL, realloc, (void *p, size_t n), (p, n))
+/* Count what is allocated, in place of `old`. */
+static void *
+count_allocation(const void *old, void *new)
+{
+	allocated += old == NULL && new != NULL;
+	return (new);
+}
+
+#define WRAP_ALLOCATION(old, name, params, args)                               \
+	void *__real_##name params;                                            \
+	void *__wrap_##name params;                                            \
+	void *__wrap_##name params                                             \
+	{                                                                      \
+		return (count_allocation(                                      \
+		    old, fails(#name) ? NULL : __real_##name args));           \
+	}
+
+WRAP_ALLOCATION(NULL, malloc, (size_t n), (n))
+WRAP_ALLOCATION(NULL, calloc, (size_t n, size_t size), (n, size))
+WRAP_ALLOCATION(p, realloc, (void *p, size_t n), (p, n))
+void __real_free(void *);
+void __wrap_free(void *);
+void
+__wrap_free(void *p)
+{
+	allocated -= p != NULL;
+	__real_free(p);
+}
+
 WRAP(int, -1, setgroups, (size_t n, const gid_t *groups), (n, groups))
 WRAP(int, -1, setresgid, (gid_t r, gid_t e, gid_t s), (r, e, s))
 WRAP(int, -1, setresuid, (uid_t r, uid_t e, uid_t s), (r, e, s))

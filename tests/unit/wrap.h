@@ -28,6 +28,9 @@ void wrap_fail_value(const char *function, long value, int error);
 void wrap_fail_once(const char *function, int error);
 void wrap_reset(void);
 
+/* Return how many blocks of memory our own code has now. */
+long wrap_allocated(void);
+
 /* A cmocka teardown: nothing fails any more. */
 int wrap_teardown(void **state);
 
