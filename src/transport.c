@@ -98,8 +98,6 @@ decode_call(struct transport *t, struct rpc_msg *msg)
 		transport_badcall(&t->call, "header");
 		return (CALL_MALFORMED);
 	}
-	/* libtirpc would copy the caller's verifier into the reply */
-	msg->rm_call.cb_verf.oa_length = 0;
 	stat = judge_credential(&msg->rm_call.cb_cred);
 	if (stat != AUTH_OK) {
 		svcerr_auth(&t->xprt, stat);
