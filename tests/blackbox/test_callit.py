@@ -170,12 +170,14 @@ def test_with_i(linked, start):
 
 
 @pytest.mark.parametrize("who,served", [
-    ("none", []), (None, ["loopback", "own"]), ("host", ["loopback", "own"]),
-    ("link", ["loopback", "own", "on-link host"])])
+    ("none", []), (None, ["loopback", "127.0.0.0/8", "own"]),
+    ("host", ["loopback", "127.0.0.0/8", "own"]),
+    ("link", ["loopback", "127.0.0.0/8", "own", "on-link host"])])
 def test_c(linked, start, who, served):
     a, b = linked
     daemon = start(a, *(["-c", who] if who else []))
     clients = {"loopback": a.udp(), "own": a.udp("192.168.77.1"),
+               "127.0.0.0/8": a.udp("127.0.0.2", source="127.0.0.3"),
                "on-link host": b.udp("192.168.77.1")}
     with Service(a) as s:
         for name, client in clients.items():
@@ -185,7 +187,7 @@ def test_c(linked, start, who, served):
                 else:
                     assert no_reply(c, callit(PROG)), name
         assert len(s.seen) == len(served)
-    assert daemon.counters()["callit.refused"] == 3 - len(served)
+    assert daemon.counters()["callit.refused"] == len(clients) - len(served)
 
 
 def test_streams(pair):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What version 2 replies, by the byte, on every origin."""
+import contextlib
 import signal
 import socket
 
@@ -241,15 +242,25 @@ def test_longest_call(host, daemon):
 
 
 def test_dump_over_udp_is_bounded_by_a_datagram(host, daemon):
-    with host.local() as c:
-        for i in range(3300):
+    longest = (65507 - 28) // 20  # entries
+    with host.local() as c, contextlib.ExitStack() as stack:
+        for i in range(longest - 2):
             assert c.set(PROG + i, 1, UDP, 5000) == 1
-        assert len(c.dump()) == 3302
-    with host.udp() as c:
-        reply = c.call(rpc.DUMP)
+        # the buffer for replies has no room for all of these
+        clients = [stack.enter_context(host.udp()) for _ in range(10)]
+        daemon.send(signal.SIGSTOP)
+        for u in clients:
+            u.send(rpc.call(rpc.DUMP))
+        daemon.send(signal.SIGCONT)
+        for u in clients:
+            assert len(rpc.parse_dump(u.reply().body)) == longest
+        assert daemon.counters()["too_long"] == 0
+        assert c.set(PROG + longest, 1, UDP, 5000) == 1
+        reply = clients[0].call(rpc.DUMP)
         assert (reply.kind, reply.stat) == ("accepted", rpc.SYSTEM_ERR)
-    with host.tcp() as c:
-        assert len(c.dump()) == 3302
+        assert daemon.counters()["too_long"] == 1
+        with host.tcp() as t:
+            assert len(t.dump()) == longest + 1
 
 
 def test_a_reply_leaves_by_the_route_to_the_caller(make_host, start):

@@ -477,7 +477,7 @@ def test_an_address_that_a_does_not_let_in(make_host, start):
     a, b, c = make_host(), make_host(), make_host()
     connect_hosts(a, b, "192.168.77", ("veth0", "veth0"))
     connect_hosts(a, c, "192.168.78", ("veth1", "veth0"))
-    start(a, "-a", "192.168.77.0/24", "-a", "10.0.0.0/8")
+    daemon = start(a, "-a", "192.168.77.0/24", "-a", "10.0.0.0/8")
     with b.udp("192.168.77.1") as udp, b.tcp("192.168.77.1") as tcp:
         assert udp.getport(rpc.PMAP, 2, UDP) == 111
         assert tcp.getport(rpc.PMAP, 2, UDP) == 111
@@ -492,3 +492,4 @@ def test_an_address_that_a_does_not_let_in(make_host, start):
         udp.sock.settimeout(0.2)
         with pytest.raises(socket.timeout):
             udp.receive()
+    assert daemon.counters()["acl_denied"] == 2

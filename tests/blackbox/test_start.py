@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Options, start, readiness, privileges, signals, stop."""
 import contextlib
+import fcntl
 import os
 import pathlib
 import re
@@ -118,10 +119,14 @@ def test_a_port_taken_by_another_program(host, kind, name, addr):
     assert host.path("/run/portmap/portmap.pid").read_text() == ""
 
 
-def test_another_port_mapper_on_the_local_socket(host):
+@pytest.mark.parametrize("full", [False, True])
+def test_another_port_mapper_on_the_local_socket(host, full):
+    """Also one that is busy: its backlog is full."""
     script = ("import socket, sys; s = socket.socket(socket.AF_UNIX); "
-              "s.bind('/run/rpcbind.sock'); s.listen(); print('x', flush=True);"
-              "sys.stdin.read()")
+              "s.bind('/run/rpcbind.sock'); s.listen(0); "
+              "c = socket.socket(socket.AF_UNIX); "
+              f"{full} and c.connect('/run/rpcbind.sock'); "
+              "print('x', flush=True); sys.stdin.read()")
     with host.popen(["/usr/bin/python3", "-c", script], text=True,
                     stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         other.stdout.readline()
@@ -197,7 +202,8 @@ def test_nobody_can_listen_beside_us(host, start, kind):
                         s.setsockopt(socket.SOL_SOCKET, option, 1)
                     with pytest.raises(OSError):
                         s.bind((addr, 10111))
-                        s.listen()
+                        if kind == socket.SOCK_STREAM:
+                            s.listen()
 
 
 def test_exactly_the_listed_sockets(host, daemon):
@@ -687,6 +693,29 @@ def test_a_run_directory_of_somebody_else(host, start):
     assert path.stat().st_uid == 1234
 
 
+def test_without_a_lock_there_is_no_pid_file(host, start):
+    """The pid in it could be that of another instance."""
+    host.path("/run/portmap/lock").mkdir(parents=True)
+    daemon = start(host)
+    daemon.expect_line("no files in /run/portmap: ")
+    daemon.stop()
+    assert host.path("/run/portmap/portmap.pid").read_text() == ""
+
+
+def test_start_waits_for_an_instance_that_stops(host, start):
+    """As in `kill $pid; portmap`."""
+    run_dir = host.path("/run/portmap")
+    run_dir.mkdir()
+    with open(run_dir / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        daemon = start(host, ready=False)
+        until((run_dir / "portmap.pid").exists)
+        before = daemon.switches()
+        # it has tried in vain, and sleeps in between
+        until(lambda: daemon.switches() >= before + 3)
+    daemon.wait_ready()
+
+
 def test_lo_comes_up_later(host, start):
     host.run(["ip", "link", "set", "lo", "down"])
     start(host, "-l")
@@ -724,6 +753,27 @@ def test_verbose(host, start, option):
     with host.local() as c:
         assert c.call(rpc.CALLIT).stat == rpc.PROC_UNAVAIL
     daemon.expect_line("badcall .* via=local reason=procedure")
+
+
+def test_standard_error_that_nobody_reads(host):
+    """Lines are dropped, and nobody waits."""
+    r, w = os.pipe()
+    os.set_blocking(w, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(w, bytes(65536))
+    os.set_blocking(w, True)
+    pid_file = host.path("/run/portmap/portmap.pid")
+    with host.popen([PORTMAP, "-f", "-v", *NO_SANDBOX], stderr=w) as p:
+        try:
+            until(lambda: pid_file.exists() and pid_file.read_text())
+            with host.local() as c:
+                for _ in range(3):
+                    c.null()
+        finally:
+            p.kill()
+            os.close(r)
+            os.close(w)
 
 
 @pytest.mark.uninstrumented

@@ -30,13 +30,15 @@ static struct {
 	loop_fn *on_connection; /* NULL: it is not watched */
 	void *listener;
 } watched[64];
-static int opened, stored, listening, tries;
+static int opened, closed, stored, listening, tries;
 static bool over_budget, has_room, is_allowed, is_missing, is_free;
 static uid_t uid;
 static int last_error;
 
-/* Two listeners, the second one for who can pass descriptors. */
-static int listeners[2] = {-1, -1};
+/* Clients of the second and third can pass descriptors; that was inherited. */
+static int listeners[3] = {-1, -1, -1};
+static struct sockaddr_un addrs[3];
+static socklen_t addr_lens[3];
 
 /* What accept.c calls. */
 
@@ -110,6 +112,7 @@ void
 closer_close(int fd)
 {
 	close(fd);
+	closed++;
 }
 
 bool
@@ -163,16 +166,19 @@ static int
 setup_listeners(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < LENGTH(listeners); i++)
-		if ((listeners[i] = listen_somewhere()) == -1)
+	for (size_t i = 0; i < LENGTH(listeners); i++) {
+		listeners[i] = listen_somewhere();
+		addr_lens[i] = sizeof(addrs[i]);
+		if (getsockname(
+			listeners[i], (void *)&addrs[i], &addr_lens[i]) == -1)
 			return (-1);
-	accept_start(
-	    &(struct listen_socket){.fd = listeners[0], .kind = LISTEN_TCP},
-	    NULL);
-	accept_start(
-	    &(struct listen_socket){
-		.fd = listeners[1], .kind = LISTEN_UNIX, .accepts_fds = true},
-	    NULL);
+	}
+	for (size_t i = 0; i < LENGTH(listeners); i++)
+		accept_start(&(struct listen_socket){.fd = listeners[i],
+				 .kind = i == 0 ? LISTEN_TCP : LISTEN_UNIX,
+				 .accepts_fds = i > 0,
+				 .inherited = i == 2},
+		    NULL);
 	return (0);
 }
 
@@ -180,7 +186,7 @@ static int
 setup(void **state)
 {
 	(void)state;
-	opened = stored = listening = tries = last_error = 0;
+	opened = closed = stored = listening = tries = last_error = 0;
 	over_budget = is_missing = is_free = false;
 	has_room = is_allowed = true;
 	uid = UID_ROOT;
@@ -193,20 +199,22 @@ is_watched(size_t i)
 	return (watched[listeners[i]].on_connection != NULL);
 }
 
-/* Connect `n` times to a listener, and end these connections at once. */
+/* Connect to a listener, and end that at once.  Return false if it fails. */
+static bool
+connects_to(size_t i)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	bool connected = connect(fd, (void *)&addrs[i], addr_lens[i]) == 0;
+
+	close(fd);
+	return (connected);
+}
+
 static void
 connect_to(size_t i, int n)
 {
-	struct sockaddr_un addr;
-	socklen_t len = sizeof(addr);
-
-	assert_int_equal(getsockname(listeners[i], (void *)&addr, &len), 0);
-	while (n-- > 0) {
-		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-
-		assert_int_equal(connect(fd, (void *)&addr, len), 0);
-		close(fd);
-	}
+	while (n-- > 0)
+		assert_true(connects_to(i));
 }
 
 /* An iteration of the loop in which this listener is readable. */
@@ -384,6 +392,19 @@ test_the_abstract_name_is_tried_once_a_second(void **state)
 	assert_int_equal(opened, 1);
 }
 
+/* But the service manager keeps what it has passed to us. */
+static void
+test_the_end_frees_the_names_of_local_sockets(void **state)
+{
+	(void)state;
+	connect_to(1, 2);
+	accept_stop();
+	assert_int_equal(closed, 2);
+	assert_true(connects_to(0));
+	assert_false(connects_to(1));
+	assert_true(connects_to(2));
+}
+
 int
 main(void)
 {
@@ -396,6 +417,7 @@ main(void)
 	    T(test_a_pause_after_16_errors_in_a_row),
 	    T(test_a_pause_without_room_to_close),
 	    T(test_the_abstract_name_is_tried_once_a_second),
+	    T(test_the_end_frees_the_names_of_local_sockets),
 	};
 
 	return (cmocka_run_group_tests(tests, setup_listeners, NULL));

@@ -11,7 +11,8 @@
 #include "registry.h"
 
 enum {
-	PROG = 300100
+	PROG = 300100,
+	ENTRIES = 2000
 };
 
 static struct slot slots[TABLE_SLOTS];
@@ -109,6 +110,25 @@ test_sweep_keeps_what_is_unknown(void **state)
 	assert_non_null(table_lookup(table, PROG, 1, IPPROTO_UDP));
 }
 
+/* HUP, and HUP again before all entries were looked up. */
+static void
+test_a_sweep_that_begins_again(void **state)
+{
+	const struct peer root = caller(ORIGIN_LOCAL, UID_ROOT);
+	long allocated;
+
+	(void)state;
+	for (uint32_t i = 0; i < ENTRIES; i++)
+		assert_int_equal(set(&root, PROG + i, 5000), VERDICT_OK);
+	allocated = wrap_allocated();
+	registry_sweep();
+	registry_sweep();
+	while (registry_tick(0) != INT64_MAX)
+		continue;
+	assert_int_equal(wrap_allocated(), allocated);
+	assert_int_equal(table_count(table), ENTRIES + TABLE_SELF);
+}
+
 int
 main(void)
 {
@@ -117,6 +137,7 @@ main(void)
 	    T(test_the_network_changes_nothing),
 	    T(test_owners),
 	    T(test_sweep_keeps_what_is_unknown),
+	    T(test_a_sweep_that_begins_again),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

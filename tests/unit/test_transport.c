@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 
+#include "ifaddr.h"
 #include "transport.h"
 #include "wire.h"
 
@@ -86,6 +87,10 @@ test_garbage(void **state)
 	    SERVE(&t, 77, 0, 2, 100000, 2, 3, 0, 0, 0), CALL_MALFORMED);
 	assert_int_equal(
 	    SERVE(&t, 77, 1, 2, 100000, 2, 3, 0, 0, 0, 0), CALL_MALFORMED);
+	/* the reply of another server draws none */
+	assert_int_equal(
+	    SERVE(&t, 77, 1, 1, 0, 2, 2, 0, 0, 0, 0), CALL_MALFORMED);
+	assert_int_equal(reply_len, 0);
 	assert_int_equal(
 	    SERVE(&t, 77, 0, 2, 100000, 2, 3, 0, 401, 0, 0), CALL_MALFORMED);
 	assert_int_equal(SERVE(&t, 77, 0, 2, 100000, 2, 3, 0, 0xffffffff, 0, 0),
@@ -95,6 +100,28 @@ test_garbage(void **state)
 	assert_int_equal(
 	    SERVE(&t, 77, 0, 2, 100000, 2, 3, 0, 0, 0, 4), CALL_MALFORMED);
 	assert_int_equal(reply_len, 0);
+}
+
+static void
+test_whom_a_filter_allows(void **state)
+{
+	const struct in_addr other = {htonl(0xc0000201)};
+	const struct in_addr own = {htonl(INADDR_LOOPBACK)};
+	struct addrfilt_net net = {{htonl(0xc0000200)}, {htonl(0xffffff00)}};
+	const struct addrfilt none = {0}, one = {.nets = &net, .count = 1};
+
+	(void)state;
+	need_loopback();
+	assert_int_equal(ifaddr_open(), 0);
+	assert_true(transport_allows(NULL, other, false));
+	assert_true(transport_allows(&one, other, false));
+	assert_true(transport_allows(&one, own, false));
+	net.addr.s_addr = htonl(0xc0000300);
+	assert_false(transport_allows(&one, other, false));
+	/* with -l: only what was received on lo */
+	assert_false(transport_allows(&none, other, false));
+	assert_false(transport_allows(&none, own, false));
+	assert_true(transport_allows(&none, own, true));
 }
 
 static void
@@ -228,6 +255,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_taken),
 	    cmocka_unit_test(test_garbage),
+	    cmocka_unit_test(test_whom_a_filter_allows),
 	    cmocka_unit_test(test_versions),
 	    cmocka_unit_test(test_credentials),
 	    cmocka_unit_test(test_encode_is_bounded),

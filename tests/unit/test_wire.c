@@ -130,12 +130,16 @@ test_rpcb_strings_end_where_they_say(void **state)
 static void
 test_netid(void **state)
 {
+	/* of RFC 5665, and of the /etc/netconfig of libtirpc */
+	static const char *const others[] = {"udp6", "tcp6", "local", "unix",
+	    "rawip", "ticlts", "ticots", "ticotsord", "sctp", "sctp6"};
+
 	(void)state;
 	assert_int_equal(wire_netid(""), NETID_ANY);
 	assert_int_equal(wire_netid("udp"), NETID_UDP);
 	assert_int_equal(wire_netid("tcp"), NETID_TCP);
-	assert_int_equal(wire_netid("udp6"), NETID_OTHER);
-	assert_int_equal(wire_netid("local"), NETID_OTHER);
+	for (size_t i = 0; i < LENGTH(others); i++)
+		assert_int_equal(wire_netid(others[i]), NETID_OTHER);
 	assert_int_equal(wire_netid("UDP"), NETID_UNKNOWN);
 	assert_int_equal(wire_netid("udp7"), NETID_UNKNOWN);
 }
