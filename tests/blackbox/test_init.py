@@ -102,7 +102,8 @@ def fill_queue(host):
 def test_a_manager_that_is_late(host, start):
     manager = Manager(host, "@notify")
     count = fill_queue(host)
-    start(host, under=manager.under())
+    daemon = start(host, under=manager.under())
+    daemon.rests()
     for _ in range(count):
         assert manager.hear() == "x"
     assert manager.hear() == "READY=1"

@@ -284,6 +284,17 @@ def test_two_addresses_with_the_same_broadcast_address(linked, start):
             assert s.recvfrom(100)[1] == (source, 111)
 
 
+def test_an_address_that_is_its_broadcast_address(linked, start):
+    """As DHCP clients set one with a /32, in some clouds."""
+    a, b = linked
+    a.run(["ip", "addr", "add", "192.0.2.9/32", "brd", "192.0.2.9", "dev",
+           "veth0"])
+    b.run(["ip", "route", "add", "192.0.2.9", "dev", "veth0"])
+    start(a, "-i", "192.0.2.9")
+    with b.udp("192.0.2.9") as c:
+        c.null()
+
+
 @pytest.mark.parametrize("to", ["192.168.77.255", "255.255.255.255"])
 def test_what_a_broadcast_is_answered_with(linked, start, to):
     a, b = linked

@@ -243,6 +243,18 @@ def test_dead_entries_at_load_and_k(host, port, start):
     assert dump(host) == [(PROG, 1, UDP, port)]
 
 
+def test_k_counts_every_port_as_in_use(host, start):
+    """The server of the entry may be in another network namespace."""
+    daemon = start(host, "-k")
+    daemon.expect("refused proc=set .*reason=(program|owner|bound)")
+    with host.local(1001) as a, host.local(1002) as b:
+        assert a.set(PROG, 1, UDP, 5000) == 1
+        assert a.set(PROG, 1, UDP, 5001) == 0
+        for vers, port in ((1, 5000), (1, 5001), (2, 5000)):
+            assert b.set(PROG, vers, UDP, port) == 0
+        assert a.dump()[2:] == [(PROG, 1, UDP, 5000)]
+
+
 def test_another_user(host, port, start):
     daemon = start(host)
     for uid, args in ((65534, ["-u", "nobody"]), (0, ["-u", "root"]),

@@ -98,6 +98,26 @@ test_owners(void **state)
 	    registry_unset(&root, PMAP_PROG, 2, 0), VERDICT_DENY_SELF);
 }
 
+/* The other protocol may belong to another user. */
+static void
+test_unset_of_one_protocol(void **state)
+{
+	const struct peer user = caller(ORIGIN_LOCAL, 1000);
+	const struct mapping udp = {PROG, 1, IPPROTO_UDP, 5000, 1000};
+	const struct mapping tcp = {PROG, 1, IPPROTO_TCP, 5000, 1001};
+
+	(void)state;
+	table_put(table, &udp);
+	table_put(table, &tcp);
+	assert_int_equal(
+	    registry_unset(&user, PROG, 1, IPPROTO_TCP), VERDICT_DENY_OWNER);
+	assert_int_equal(table_count(table), TABLE_SELF + 2);
+	assert_int_equal(
+	    registry_unset(&user, PROG, 1, IPPROTO_UDP), VERDICT_OK);
+	assert_null(table_lookup(table, PROG, 1, IPPROTO_UDP));
+	assert_non_null(table_lookup(table, PROG, 1, IPPROTO_TCP));
+}
+
 /* Without sock_diag no port is known to be free, so no entry is stale. */
 static void
 test_sweep_keeps_what_is_unknown(void **state)
@@ -136,6 +156,7 @@ main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	    T(test_the_network_changes_nothing),
 	    T(test_owners),
+	    T(test_unset_of_one_protocol),
 	    T(test_sweep_keeps_what_is_unknown),
 	    T(test_a_sweep_that_begins_again),
 	};
