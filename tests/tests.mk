@@ -103,9 +103,10 @@ soak: all
 	    PYTHONDONTWRITEBYTECODE=1 tests/sandbox tests/soak \
 	    $(or $(MINUTES),60) $(SEED)
 
-# Line coverage of src/ by the unit tests and the quick black-box tests, and the lines without any.  The daemon writes
-# its counters as the user that it became, so the files exist before, writable by
-# everybody.  The sandbox would keep it from writing, and is off in this build.
+# Line coverage of src/ by the unit tests and the quick black-box tests, and the
+# lines without any.  The daemon writes its counters as the user that it became,
+# so the files exist before, writable by everybody.  The sandbox would keep gcov
+# from writing them, and is off in this build.
 coverage:
 	$(MAKE) -s COV=1 all $(UNIT_TESTS:$(BUILD)/%=build-cov/%)
 	@find build-cov -name '*.gcda' -delete
