@@ -39,7 +39,7 @@ LINK = $(CC) -pie $(HARDEN_LD) $(CFLAGS) $(LDFLAGS)
 
 UTILITIES := pmap_dump pmap_set rpcinfo
 PROGRAMS := portmap $(UTILITIES)
-MODULES := accept addrfilt callit closer conn daemon datagram hangup holder \
+MODULES := accept addrfilt callit closer conn daemon datagram holder \
     ifaddr inherit landlock listen local log logsink loop \
     options peer policy priv record registry sandbox service sockdiag source \
     store stream table transport wire

@@ -68,7 +68,9 @@ accept_one(const struct listener *l)
 	if (peer.origin == ORIGIN_LOCAL && peer.uid == UID_ROOT)
 		daemon_store_fd(fd);
 	if (transport_allows(l->acl, peer.from.sin_addr, from_here)) {
-		stream_open(fd, &peer, l->socket.accepts_fds);
+		/* root is trusted not to pass what blocks */
+		stream_open(
+		    fd, &peer, l->socket.may_pass && peer.uid != UID_ROOT);
 	} else {
 		counters.acl_denied++;
 		close(fd);
@@ -89,7 +91,7 @@ on_connection(void *arg)
 	int error;
 
 	/* closer_close() must be able to take each connection */
-	if (l->socket.accepts_fds && !closer_has_room()) {
+	if (l->socket.may_pass && !closer_has_room()) {
 		log_error("closer", EBUSY);
 		loop_watch(l->socket.fd, NULL, NULL, NULL);
 		resume = loop_now() + ROOM_PAUSE_MS;
@@ -121,7 +123,7 @@ accept_start(const struct listen_socket *socket, const struct addrfilt *acl)
 	struct listener *l = &listeners[listeners_count++];
 
 	*l = (struct listener){*socket, acl};
-	if (socket->accepts_fds)
+	if (socket->may_pass)
 		closer_start();
 	loop_watch(socket->fd, on_connection, NULL, l);
 	loop_share(socket->fd);
@@ -175,7 +177,7 @@ void
 accept_stop(void)
 {
 	for (size_t i = 0; i < listeners_count; i++)
-		if (listeners[i].socket.accepts_fds &&
+		if (listeners[i].socket.may_pass &&
 		    !listeners[i].socket.inherited)
 			close_listener(listeners[i].socket.fd);
 }

@@ -46,7 +46,7 @@ identify(int fd, in_port_t port, enum listen_kind *kind)
  * before 6.16, and on connections that are waiting already.
  */
 static bool
-accepts_fds(int fd)
+clients_may_pass(int fd)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 
@@ -61,7 +61,7 @@ adopt(struct listen_sockets *set, int fd, enum listen_kind kind)
 	if (fcntl(fd, F_SETFL, O_NONBLOCK) == -1)
 		log_fatal("cannot set O_NONBLOCK: %s", strerror(errno));
 	if (kind == LISTEN_UNIX)
-		s.accepts_fds = accepts_fds(fd);
+		s.may_pass = clients_may_pass(fd);
 	else if (kind != LISTEN_KEPT)
 		listen_set_options(fd, kind);
 	listen_add(set, &s);

@@ -26,7 +26,7 @@ enum listen_kind {
 struct listen_socket {
 	int fd;
 	enum listen_kind kind;
-	bool accepts_fds; /* clients can pass descriptors: unix(7) */
+	bool may_pass; /* clients can pass descriptors: unix(7) */
 	bool inherited;
 };
 

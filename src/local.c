@@ -80,13 +80,13 @@ static int
 open_unix(struct listen_socket *s, const struct sockaddr_un *addr)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool accepts_fds;
+	bool may_pass;
 	mode_t mask;
 	int error;
 
 	if (fd == -1)
 		return (-1);
-	accepts_fds = !local_refuse_fds(fd);
+	may_pass = !local_refuse_fds(fd);
 	mask = umask(0111); /* mode 0666: all users may connect */
 	error = bind(fd, (const struct sockaddr *)addr, addr_len) == -1 ||
 			listen(fd, LISTEN_BACKLOG) == -1
@@ -98,7 +98,7 @@ open_unix(struct listen_socket *s, const struct sockaddr_un *addr)
 		errno = error;
 		return (-1);
 	}
-	*s = (struct listen_socket){fd, LISTEN_UNIX, accepts_fds, false};
+	*s = (struct listen_socket){fd, LISTEN_UNIX, may_pass, false};
 	return (0);
 }
 

@@ -11,9 +11,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <linux/tcp.h>
+#include <netinet/in.h>
+
 #include "be32.h"
+#include "closer.h"
 #include "conn.h"
-#include "hangup.h"
 #include "log.h"
 #include "loop.h"
 #include "record.h"
@@ -22,7 +25,9 @@
 enum {
 	INPUT = 16384,                /* bytes read at once */
 	OUTBUF_MAX = 4 * 1024 * 1024, /* unsent bytes of all connections */
-	DRAIN_MS = 10                 /* between looks at what drains */
+	DRAIN_MS = 10,     /* poll interval for draining connections */
+	UNREAD_MIN = 1024, /* bytes; tcp_max_orphans limits less */
+	STATE_CLOSE = 7    /* TCP_CLOSE of the kernel's net/tcp_states.h */
 };
 
 struct stream {
@@ -34,11 +39,11 @@ struct stream {
 	size_t unserved_len;
 	uint8_t *outbuf; /* unsent output */
 	size_t outbuf_len, outbuf_sent;
-	size_t replies; /* bytes */
-	bool untrusted; /* the client can pass descriptors, and is not root */
-	bool ended;     /* all input was read */
-	bool closing;   /* at the end of on_readable() */
-	bool drains;    /* it is in `draining` */
+	size_t sent;   /* bytes of replies */
+	bool may_pass; /* descriptors: closer.h */
+	bool ended;    /* all input was read */
+	bool closing;  /* at the end of on_readable() */
+	bool drains;   /* it is in `draining` */
 };
 
 static size_t outbuf_total;
@@ -61,6 +66,41 @@ stream_of(struct conn *conn)
 					  offsetof(struct stream, conn)));
 }
 
+/*
+ * Closing.  close(2) would leave replies that a TCP client has not read in the
+ * kernel, for minutes and without limit.  So a connection that ends waits in
+ * `draining` until its client has received all of them, and one that is evicted
+ * or idle is reset.
+ */
+
+/* Return true if a TCP client has not acknowledged all replies: tcp(7). */
+static bool
+has_unread(const struct stream *s)
+{
+	struct tcp_info info = {0};
+	socklen_t len = sizeof(info);
+
+	return (s->conn.peer.origin != ORIGIN_LOCAL && s->sent > UNREAD_MIN &&
+		getsockopt(
+		    s->t.xprt.xp_fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+		info.tcpi_state != STATE_CLOSE &&
+		info.tcpi_unacked + info.tcpi_notsent_bytes > 0);
+}
+
+/* Close a connection, without waiting if its client may have passed
+ * descriptors. */
+static void
+close_fd(int fd, const struct peer *peer, bool may_pass)
+{
+	/* the service manager has a copy, so close() does not end it */
+	if (peer->origin == ORIGIN_LOCAL && peer->uid == UID_ROOT)
+		shutdown(fd, SHUT_RDWR);
+	if (may_pass)
+		closer_close(fd);
+	else
+		close(fd);
+}
+
 static void
 close_stream(struct stream *s)
 {
@@ -71,7 +111,7 @@ close_stream(struct stream *s)
 	conn_remove(&s->conn);
 	loop_watch(fd, NULL, NULL, NULL);
 	transport_unregister(&s->t);
-	hangup(fd, &s->conn.peer, s->untrusted && !s->ended);
+	close_fd(fd, &s->conn.peer, s->may_pass && !s->ended);
 	outbuf_total -= s->outbuf_len;
 	record_reset(&s->record);
 	free(s->unserved);
@@ -79,11 +119,15 @@ close_stream(struct stream *s)
 	free(s);
 }
 
-/* Close a connection in favour of others. */
+/* Close a connection, and drop what its client has not read. */
 static void
-drop_stream(struct stream *s)
+reset_stream(struct stream *s)
 {
-	hangup_drop(s->t.xprt.xp_fd, &s->conn.peer, s->replies);
+	const struct linger reset = {.l_onoff = 1};
+
+	if (has_unread(s))
+		setsockopt(s->t.xprt.xp_fd, SOL_SOCKET, SO_LINGER, &reset,
+		    sizeof(reset));
 	close_stream(s);
 }
 
@@ -93,7 +137,7 @@ end_stream(struct stream *s)
 {
 	int fd = s->t.xprt.xp_fd;
 
-	if (!(s->drains = hangup_loses(fd, &s->conn.peer, s->replies))) {
+	if (!(s->drains = has_unread(s))) {
 		close_stream(s);
 		return;
 	}
@@ -113,7 +157,7 @@ close_drained(int64_t now)
 	drain_due = now + DRAIN_MS;
 	for (s = TAILQ_FIRST(&draining); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, entry);
-		if (!hangup_loses(s->t.xprt.xp_fd, &s->conn.peer, s->replies))
+		if (!has_unread(s))
 			close_stream(s);
 	}
 }
@@ -123,7 +167,7 @@ evict(struct conn *conn)
 {
 	counters.evicted++;
 	log_evicted(&conn->peer);
-	drop_stream(stream_of(conn));
+	reset_stream(stream_of(conn));
 }
 
 static void on_readable(void *arg);
@@ -201,7 +245,7 @@ send_replies(struct stream *s)
 	out_used = 0;
 	if (len == 0)
 		return;
-	s->replies += len;
+	s->sent += len;
 	n = send_now(s->t.xprt.xp_fd, transport_replies, len);
 	if (n == -1)
 		s->closing = true;
@@ -244,7 +288,7 @@ receive(struct stream *s)
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 	ssize_t n;
 
-	if (!s->untrusted)
+	if (!s->may_pass)
 		return (recv(fd, in.bytes, sizeof(in.bytes), MSG_DONTWAIT));
 	n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_PEEK);
 	if (n <= 0)
@@ -348,10 +392,9 @@ on_readable(void *arg)
 }
 
 void
-stream_open(int fd, const struct peer *peer, bool accepts_fds)
+stream_open(int fd, const struct peer *peer, bool may_pass)
 {
 	const int yes = 1;
-	bool untrusted = accepts_fds && peer->uid != UID_ROOT;
 	struct stream *s = calloc(1, sizeof(*s));
 	struct conn *victim;
 
@@ -361,15 +404,15 @@ stream_open(int fd, const struct peer *peer, bool accepts_fds)
 	if (s == NULL || conn_is_full(peer->origin) ||
 	    transport_register(&s->t, fd, on_reply) == -1) {
 		free(s);
-		hangup(fd, peer, untrusted);
+		close_fd(fd, peer, may_pass);
 		return;
 	}
 	/* else the recvmsg() after the peek skips an out-of-band byte, and
 	   closes the descriptors that were passed with it */
-	if (untrusted)
+	if (may_pass)
 		setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &yes, sizeof(yes));
 	s->t.call.peer = *peer;
-	s->untrusted = untrusted;
+	s->may_pass = may_pass;
 	conn_add(&s->conn, peer, loop_now());
 	loop_watch(fd, on_readable, NULL, s);
 	on_readable(s); /* the first call has often arrived */
@@ -384,7 +427,7 @@ stream_tick(int64_t now)
 	close_drained(now);
 	while ((conn = conn_expired(now, &next)) != NULL) {
 		counters.idle++;
-		drop_stream(stream_of(conn));
+		reset_stream(stream_of(conn));
 	}
 	return (TAILQ_EMPTY(&draining) || next < drain_due ? next : drain_due);
 }

@@ -14,10 +14,10 @@
 
 /*
  * Serve a non-blocking connection, and own it.  At the limit of its origin
- * another connection is closed, or this one.  With `accepts_fds`, the client
- * can pass descriptors: listen.h.
+ * another connection is closed, or this one.  `may_pass` says that the client
+ * may pass descriptors that take long to close: closer.h.
  */
-void stream_open(int fd, const struct peer *, bool accepts_fds);
+void stream_open(int fd, const struct peer *, bool may_pass);
 
 /*
  * Close connections that have been idle or blocked for too long.  `now` in ms

@@ -7,7 +7,7 @@ layers='pmap be32 decimal logsink landlock
 addrfilt record log source
 table policy conn wire sockdiag loop peer daemon priv sandbox
 ifaddr listen closer store
-local holder transport hangup
+local holder transport
 inherit registry datagram stream
 accept callit
 service options client

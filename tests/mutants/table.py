@@ -43,7 +43,7 @@ MUTANTS = [
      "Connections are accepted without room to close them.",
      "tests/unit/test_accept.c",
      ("src/accept.c",
-      "l->socket.accepts_fds && !closer_has_room()",
+      "l->socket.may_pass && !closer_has_room()",
       "false")),
 
     ("amplification",
@@ -187,19 +187,19 @@ MUTANTS = [
       "oldest == NULL || p->source->count > oldest->source->count",
       "oldest == NULL || p->source->count >= oldest->source->count")),
 
-    ("callit-on-link",
-     "CALLITs of hosts that are not on-link are forwarded.",
-     "tests/blackbox/test_callit.py -k on_link",
-     ("src/policy.c",
-      "return (scope == CALLIT_LINK && c.on_link);",
-      "return (scope == CALLIT_LINK);")),
-
     ("callit-oldest-own",
      "A source at its limit displaces the CALLIT of another one.",
      "tests/unit/test_callit.c",
      ("src/callit.c",
       "(at_limit && p->source != source)",
       "false")),
+
+    ("callit-on-link",
+     "CALLITs of hosts that are not on-link are forwarded.",
+     "tests/blackbox/test_callit.py -k on_link",
+     ("src/policy.c",
+      "return (scope == CALLIT_LINK && c.on_link);",
+      "return (scope == CALLIT_LINK);")),
 
     ("callit-origins",
      "Other hosts displace the CALLITs of loopback callers.",
@@ -250,16 +250,9 @@ MUTANTS = [
     ("closer-helper",
      "A connection with descriptors is closed by the daemon itself.",
      "tests/blackbox/test_attacks.py -k take_long_to_close",
-     ("src/hangup.c",
-      "if (may_block) closer_close(fd);",
-      "if (may_block) close(fd);")),
-
-    ("closer-stop",
-     "The end of the daemon waits for what its clients have passed.",
-     "tests/blackbox/test_attacks.py -k end_does_not_wait",
-     ("src/accept.c",
-      "closer_close(waiting);",
-      "close(waiting);")),
+     ("src/stream.c",
+      "if (may_pass) closer_close(fd);",
+      "if (may_pass) close(fd);")),
 
     ("closer-name",
      "The helper closes the local socket later than the daemon ends.",
@@ -268,13 +261,41 @@ MUTANTS = [
       "close_listener(listeners[i].socket.fd);",
       "closer_close(listeners[i].socket.fd);")),
 
+    ("closer-stop",
+     "The end of the daemon waits for what its clients have passed.",
+     "tests/blackbox/test_attacks.py -k end_does_not_wait",
+     ("src/accept.c",
+      "closer_close(waiting);",
+      "close(waiting);")),
+
     ("closer-unread",
      "A connection that was not read to its end is closed by the daemon "
      "itself.",
      "tests/blackbox/test_attacks.py -k take_long_to_close",
      ("src/stream.c",
-      "hangup(fd, &s->conn.peer, s->untrusted && !s->ended);",
-      "hangup(fd, &s->conn.peer, s->closing && s->untrusted && !s->ended);")),
+      "close_fd(fd, &s->conn.peer, s->may_pass && !s->ended);",
+      "close_fd(fd, &s->conn.peer, s->closing && s->may_pass && !s->ended);")),
+
+    ("closing-drains",
+     "What ended connections leave in the kernel has no limit.",
+     "tests/blackbox/test_hostile.py -k closed_connections_keep",
+     ("src/stream.c",
+      "s->drains = has_unread(s)",
+      "s->drains = false")),
+
+    ("closing-reset",
+     "What evicted connections leave in the kernel has no limit.",
+     "tests/blackbox/test_hostile.py -k closed_connections_keep",
+     ("src/stream.c",
+      ".l_onoff = 1",
+      ".l_onoff = 0")),
+
+    ("closing-unread",
+     "A client that ends its input loses replies.",
+     "tests/blackbox/test_hostile.py -k ended_its_input",
+     ("src/stream.c",
+      "if (!(s->drains = has_unread(s))) { close_stream(s);",
+      "if (!(s->drains = false)) { reset_stream(s);")),
 
     ("conn-class",
      "A user with many uids displaces system accounts.",
@@ -339,27 +360,6 @@ MUTANTS = [
       "(acl->count > 0 && ifaddr_is_own(from))",
       "ifaddr_is_own(from)")),
 
-    ("hangup-drains",
-     "What ended connections leave in the kernel has no limit.",
-     "tests/blackbox/test_hostile.py -k closed_connections_keep",
-     ("src/stream.c",
-      "s->drains = hangup_loses(fd, &s->conn.peer, s->replies)",
-      "s->drains = false")),
-
-    ("hangup-drop",
-     "What evicted connections leave in the kernel has no limit.",
-     "tests/blackbox/test_hostile.py -k closed_connections_keep",
-     ("src/hangup.c",
-      ".l_onoff = 1",
-      ".l_onoff = 0")),
-
-    ("hangup-loses",
-     "A client that ends its input loses replies.",
-     "tests/blackbox/test_hostile.py -k ended_its_input",
-     ("src/stream.c",
-      "s->replies))) { close_stream(s);",
-      "s->replies)) || true) { drop_stream(s);")),
-
     ("holder-addresses",
      "Only 127.0.0.1 is looked up.",
      "tests/unit/test_holder.c",
@@ -413,8 +413,8 @@ MUTANTS = [
      "A descriptor that was passed before the start blocks close().",
      "tests/blackbox/test_init.py -k descriptors_from",
      ("src/inherit.c",
-      "s.accepts_fds = accepts_fds(fd);",
-      "(void)accepts_fds, s.accepts_fds = !local_refuse_fds(fd);")),
+      "s.may_pass = clients_may_pass(fd);",
+      "(void)clients_may_pass, s.may_pass = !local_refuse_fds(fd);")),
 
     ("init-early-tcp",
      "The origin of a connection that is older than the daemon is the "
@@ -463,7 +463,7 @@ MUTANTS = [
     ("kept-shutdown",
      "A connection of which the service manager has a copy is not closed.",
      "tests/blackbox/test_init.py -k outlive",
-     ("src/hangup.c",
+     ("src/stream.c",
       "if (peer->origin == ORIGIN_LOCAL && peer->uid == UID_ROOT) shutdown",
       "if (peer->origin == ORIGIN_LOCAL && peer->uid != UID_ROOT) shutdown")),
 
@@ -740,20 +740,6 @@ MUTANTS = [
       "setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no)) == 0",
       "fd == no")),
 
-    ("too-long-count",
-     "Replies that are too long are not counted.",
-     "tests/blackbox/test_protocol.py -k bounded_by",
-     ("src/datagram.c",
-      "counters.too_long++;",
-      "")),
-
-    ("udp-buffers",
-     "Under systemd the buffers for replies become small.",
-     "tests/blackbox/test_init.py -k init_has_set",
-     ("src/listen.c",
-      "now / 2 < bytes)",
-      "now / 2 <= bytes)")),
-
     ("registry-origin",
      "registry_set() relies on the check of its caller.",
      "tests/unit/test_registry.c",
@@ -831,19 +817,19 @@ MUTANTS = [
       "done = syscall(RESTRICT_SELF, ruleset, 0) == 0;",
       "done = true;")),
 
-    ("sigchld",
-     "With SIGCHLD ignored, a failed start returns 0.",
-     "tests/blackbox/test_start.py -k cannot_start",
-     ("src/portmap.c",
-      "signal(SIGCHLD, SIG_DFL);",
-      "")),
-
     ("shared-turns",
      "A UDP socket waits for its turn behind hundreds of connections.",
      "tests/unit/test_loop.c",
      ("src/loop.c",
       "serve_shared(); loop.budget_end",
       "loop.budget_end")),
+
+    ("sigchld",
+     "With SIGCHLD ignored, a failed start returns 0.",
+     "tests/blackbox/test_start.py -k cannot_start",
+     ("src/portmap.c",
+      "signal(SIGCHLD, SIG_DFL);",
+      "")),
 
     ("slow-calls",
      "Each connection is served four slow calls in its turn.",
@@ -965,6 +951,20 @@ MUTANTS = [
       "if (want->owner == UID_ROOT) take_over(want);",
       "")),
 
+    ("too-long-count",
+     "Replies that are too long are not counted.",
+     "tests/blackbox/test_protocol.py -k bounded_by",
+     ("src/datagram.c",
+      "counters.too_long++;",
+      "")),
+
+    ("udp-buffers",
+     "Under systemd the buffers for replies become small.",
+     "tests/blackbox/test_init.py -k init_has_set",
+     ("src/listen.c",
+      "now / 2 < bytes)",
+      "now / 2 <= bytes)")),
+
     ("udp-sharing",
      "Another program may share our UDP port.",
      "tests/blackbox/test_start.py -k beside",
@@ -1009,5 +1009,4 @@ MUTANTS = [
      ("src/loop.c",
       "clock_gettime(CLOCK_MONOTONIC, &ts);",
       "clock_gettime(CLOCK_REALTIME, &ts);")),
-
 ]

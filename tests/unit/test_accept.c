@@ -69,10 +69,10 @@ loop_watch(int fd, loop_fn *on_read, loop_fn *on_write, void *arg)
 }
 
 void
-stream_open(int fd, const struct peer *peer, bool accepts_fds)
+stream_open(int fd, const struct peer *peer, bool may_pass)
 {
 	(void)peer;
-	(void)accepts_fds;
+	(void)may_pass;
 	opened++;
 	close(fd);
 }
@@ -182,7 +182,7 @@ setup_listeners(void **state)
 	for (size_t i = 0; i < LENGTH(listeners); i++)
 		accept_start(&(struct listen_socket){.fd = listeners[i],
 				 .kind = i == 0 ? LISTEN_TCP : LISTEN_UNIX,
-				 .accepts_fds = i > 0,
+				 .may_pass = i > 0,
 				 .inherited = i == 2},
 		    NULL);
 	return (0);
