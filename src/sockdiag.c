@@ -144,6 +144,14 @@ sockdiag_dump(
 	return (dump_family(AF_INET6, prot, states, found));
 }
 
+static void
+ignore(uint32_t prot, uint32_t port, uid_t uid)
+{
+	(void)prot;
+	(void)port;
+	(void)uid;
+}
+
 int
 sockdiag_open(void)
 {
@@ -157,8 +165,8 @@ sockdiag_open(void)
 	 * Without the kernel's udp_diag or tcp_diag, a lookup fails as for a
 	 * free port, and a dump with an error.
 	 */
-	if (dump_family(AF_INET, IPPROTO_UDP, no_states, NULL) == 0 &&
-	    dump_family(AF_INET, IPPROTO_TCP, no_states, NULL) == 0)
+	if (dump_family(AF_INET, IPPROTO_UDP, no_states, ignore) == 0 &&
+	    dump_family(AF_INET, IPPROTO_TCP, no_states, ignore) == 0)
 		return (0);
 	close(diag_fd);
 	diag_fd = -1;
