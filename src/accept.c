@@ -88,15 +88,18 @@ on_connection(void *arg)
 	const struct listener *l = arg;
 	struct pollfd p = {.fd = l->socket.fd, .events = POLLIN};
 	static int failures; /* since the last connection */
+	static bool busy;    /* that was logged */
 	int error;
 
-	/* closer_close() must be able to take each connection */
 	if (l->socket.may_pass && !closer_has_room()) {
-		log_error("closer", EBUSY);
+		if (!busy)
+			log_error("closer", EBUSY);
+		busy = true;
 		loop_watch(l->socket.fd, NULL, NULL, NULL);
 		resume = loop_now() + ROOM_PAUSE_MS;
 		return;
 	}
+	busy &= !l->socket.may_pass;
 	for (int n = 0; n < ACCEPTS_PER_ITERATION; n++) {
 		/* poll() costs less than an accept4() that finds nothing */
 		if (n > 0 && (loop_over_budget() || poll(&p, 1, 0) != 1))
@@ -123,8 +126,6 @@ accept_start(const struct listen_socket *socket, const struct addrfilt *acl)
 	struct listener *l = &listeners[listeners_count++];
 
 	*l = (struct listener){*socket, acl};
-	if (socket->may_pass)
-		closer_start();
 	loop_watch(socket->fd, on_connection, NULL, l);
 	loop_share(socket->fd);
 }
@@ -158,26 +159,4 @@ accept_tick(int64_t now)
 		watch_listeners(on_connection);
 	}
 	return (retry < resume ? retry : resume);
-}
-
-/* When this returns, the name is free: systemd tries to listen only once. */
-static void
-close_listener(int fd)
-{
-	int waiting;
-
-	/* nobody can connect now, so accept() ends */
-	shutdown(fd, SHUT_RDWR);
-	while ((waiting = accept4(fd, NULL, NULL, SOCK_CLOEXEC)) != -1)
-		closer_close(waiting);
-	close(fd);
-}
-
-void
-accept_stop(void)
-{
-	for (size_t i = 0; i < listeners_count; i++)
-		if (listeners[i].socket.may_pass &&
-		    !listeners[i].socket.inherited)
-			close_listener(listeners[i].socket.fd);
 }

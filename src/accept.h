@@ -22,10 +22,4 @@ void accept_start(const struct listen_socket *, const struct addrfilt *acl);
  */
 int64_t accept_tick(int64_t now);
 
-/*
- * Close the local sockets that we have opened and on which clients can pass
- * descriptors, with the connections that wait in them.
- */
-void accept_stop(void);
-
 #endif

@@ -3,34 +3,27 @@
 #define CLOSER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /*
  * Closes connections in which clients may have queued descriptors (SCM_RIGHTS).
  * The kernel closes these with the last copy of the connection: a TCP socket
- * with SO_LINGER blocks close(2), and memory takes long to free.  The sockets
- * of a process that ends do not linger: inet_release() in net/ipv4/af_inet.c.
- * So a helper process takes such connections, and its children end with them.
+ * with SO_LINGER blocks close(2), and memory takes long to free.  So a child of
+ * the daemon has the last copy, and ends with it: the sockets of a process that
+ * ends do not linger, see inet_release() in the kernel's net/ipv4/af_inet.c.
+ * At its own end, the daemon leaves all connections to exit(3).
  */
 
-/*
- * Start the helper, unless it runs.  It ends when this process does.  Log a
- * warning if it cannot be started.
- */
-void closer_start(void);
-
-/* Return true if closer_close() can take all connections that are open. */
+/* Return false while so many children are busy that no more may connect. */
 bool closer_has_room(void);
 
-/*
- * At the end: let the helper end, and wait 100 ms at most until it has, so that
- * systemd does not report that it runs on.
- */
-void closer_stop(void);
+/* Shut down a connection, and close it after this iteration. */
+void closer_close(int fd);
 
 /*
- * Shut down and close a connection without waiting.  Without the helper this is
- * close(2).
+ * Close what closer_close() was given since the last call.  `now` in ms of
+ * CLOCK_MONOTONIC.  Return the time of the next call, or INT64_MAX.
  */
-void closer_close(int fd);
+int64_t closer_tick(int64_t now);
 
 #endif

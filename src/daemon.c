@@ -67,12 +67,12 @@ daemon_inherited(void)
 }
 
 void
-daemon_close_from(int fd)
+daemon_close_range(int first, int last)
 {
 	/* Linux 5.9; glibc has had a function for it only since 2.34 */
-	if (syscall(SYS_close_range, fd, ~0u, 0) == 0)
+	if (syscall(SYS_close_range, first, last, 0) == 0)
 		return;
-	for (; fd < FD_SETSIZE; fd++)
+	for (int fd = first; fd <= last && fd < FD_SETSIZE; fd++)
 		close(fd);
 }
 
@@ -172,10 +172,11 @@ daemon_tick(int64_t now)
 	return (ready_unsent ? retry : INT64_MAX);
 }
 
-bool
-daemon_send_fd(int to, int fd, const void *bytes, size_t len)
+void
+daemon_store_fd(int fd)
 {
-	struct iovec iov = {(void *)(uintptr_t)bytes, len};
+	static char text[] = "FDSTORE=1\nFDNAME=connection";
+	struct iovec iov = {text, sizeof(text) - 1};
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(fd))];
@@ -185,21 +186,14 @@ daemon_send_fd(int to, int fd, const void *bytes, size_t len)
 	    .msg_control = &control,
 	    .msg_controllen = sizeof(control)};
 
+	if (notify_fd == -1)
+		return;
 	memset(&control, 0, sizeof(control));
 	control.align.cmsg_level = SOL_SOCKET;
 	control.align.cmsg_type = SCM_RIGHTS;
 	control.align.cmsg_len = CMSG_LEN(sizeof(fd));
 	memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
-	return (sendmsg(to, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) != -1);
-}
-
-void
-daemon_store_fd(int fd)
-{
-	static const char text[] = "FDSTORE=1\nFDNAME=connection";
-
-	if (notify_fd != -1)
-		(void)daemon_send_fd(notify_fd, fd, text, sizeof(text) - 1);
+	(void)sendmsg(notify_fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 void

@@ -24,8 +24,9 @@ enum {
  */
 int daemon_inherited(void);
 
-/* Close the descriptors that were inherited by mistake, from `fd` on. */
-void daemon_close_from(int fd);
+/* Close the descriptors from `first` to `last` that are open: close_range(2).
+ */
+void daemon_close_range(int first, int last);
 
 /*
  * Go to the background.  The parent waits for daemon_ready() and exits with 0,
@@ -54,12 +55,6 @@ void daemon_ready(void);
  * CLOCK_MONOTONIC.  Return the time of the next call, or INT64_MAX.
  */
 int64_t daemon_tick(int64_t now);
-
-/*
- * Send `len` bytes and a descriptor over a local socket, without waiting:
- * SCM_RIGHTS, unix(7).  Return false if that fails, with errno.
- */
-bool daemon_send_fd(int to, int fd, const void *bytes, size_t len);
 
 /*
  * Ask the service manager to hold a copy of this connection when we end, and to

@@ -56,7 +56,7 @@ clients_may_pass(int fd)
 static void
 adopt(struct listen_sockets *set, int fd, enum listen_kind kind)
 {
-	struct listen_socket s = {fd, kind, false, true};
+	struct listen_socket s = {fd, kind, false};
 
 	if (fcntl(fd, F_SETFL, O_NONBLOCK) == -1)
 		log_fatal("cannot set O_NONBLOCK: %s", strerror(errno));

@@ -27,7 +27,6 @@ struct listen_socket {
 	int fd;
 	enum listen_kind kind;
 	bool may_pass; /* clients can pass descriptors: unix(7) */
-	bool inherited;
 };
 
 enum {

@@ -98,7 +98,7 @@ open_unix(struct listen_socket *s, const struct sockaddr_un *addr)
 		errno = error;
 		return (-1);
 	}
-	*s = (struct listen_socket){fd, LISTEN_UNIX, may_pass, false};
+	*s = (struct listen_socket){fd, LISTEN_UNIX, may_pass};
 	return (0);
 }
 

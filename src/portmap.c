@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,8 +80,8 @@ static int64_t
 tick(int64_t now)
 {
 	static int64_t (*const ticks[])(int64_t now) = {log_tick, stream_tick,
-	    accept_tick, callit_tick, registry_tick, store_tick, daemon_tick,
-	    sandbox_tick};
+	    accept_tick, closer_tick, callit_tick, registry_tick, store_tick,
+	    daemon_tick, sandbox_tick};
 	int64_t next = INT64_MAX;
 
 	for (size_t i = 0; i < sizeof(ticks) / sizeof(*ticks); i++) {
@@ -198,7 +199,8 @@ main(int argc, char *argv[])
 	options_parse(argc, argv, &o);
 	inherited = daemon_inherited();
 	if (!o.foreground)
-		daemon_close_from(LISTEN_FDS_START + inherited);
+		/* inherited by mistake */
+		daemon_close_range(LISTEN_FDS_START + inherited, INT_MAX);
 	logsink_open(o.foreground);
 	log_set_verbose(o.verbose);
 	id = priv_identity(
@@ -217,10 +219,7 @@ main(int argc, char *argv[])
 	log_ready(o.listen.port, id.name, table_count(table), sandbox_parts());
 	loop_run(tick);
 
-	/* first, so that exit does not wait for descriptors of clients */
-	stream_stop();
-	accept_stop();
-	closer_stop();
+	/* connections are left to exit(3): closer.h */
 	log_stopped(stopped_by, table_count(table));
 	daemon_stopping();
 	return (0);

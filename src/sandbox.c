@@ -49,12 +49,6 @@
 /* of the type of a socket; the rest is SOCK_NONBLOCK and SOCK_CLOEXEC */
 #define TYPE_MASK 0xfu
 
-enum who {
-	DAEMON = 1,
-	HELPER = 2,
-	BOTH = DAEMON | HELPER
-};
-
 /* What an argument of a call must be: `(argument & mask) == value`. */
 struct condition {
 	unsigned argument;
@@ -71,115 +65,116 @@ static conditions is_udp = {{0, ~0u, AF_INET}, {1, TYPE_MASK, SOCK_DGRAM}};
 
 struct rule {
 	int call;
-	enum who who;
 	const struct condition *only; /* NULL if it is always allowed */
 };
 
 static const struct rule rules[] = {
     /* the loop and its clock */
-    {SYS_pselect6, DAEMON, NULL},
+    {SYS_pselect6, NULL},
 #ifdef SYS_select
-    {SYS_select, DAEMON, NULL},
+    {SYS_select, NULL},
 #endif
 #ifdef SYS__newselect
-    {SYS__newselect, DAEMON, NULL},
+    {SYS__newselect, NULL},
 #endif
-    {SYS_ppoll, BOTH, NULL},
-    {SYS_clock_gettime, DAEMON, NULL},
-    {SYS_gettimeofday, DAEMON, NULL},
-    {SYS_restart_syscall, BOTH, NULL}, /* a poll() that was stopped */
+    {SYS_ppoll, NULL},
+    {SYS_clock_gettime, NULL},
+    {SYS_gettimeofday, NULL},
+    {SYS_restart_syscall, NULL}, /* a poll() that was stopped */
 
     /* signals come by signalfd(2); SIGSYS is ours */
-    {SYS_read, BOTH, NULL},
-    {SYS_rt_sigreturn, BOTH, NULL},
-    {SYS_rt_sigprocmask, BOTH, NULL}, /* fork() and abort() */
+    {SYS_read, NULL},
+    {SYS_rt_sigreturn, NULL},
+    {SYS_rt_sigprocmask, NULL}, /* fork() and abort() */
 
     /* calls and replies, over UDP and over connections */
-    {SYS_recvmmsg, DAEMON, NULL},
-    {SYS_sendmmsg, DAEMON, NULL},
-    {SYS_sendmsg, DAEMON, NULL},
-    {SYS_recvmsg, BOTH, NULL},
-    {SYS_recvfrom, DAEMON, NULL},
-    {SYS_sendto, DAEMON, NULL},
+    {SYS_recvmmsg, NULL},
+    {SYS_sendmmsg, NULL},
+    {SYS_sendmsg, NULL},
+    {SYS_recvmsg, NULL},
+    {SYS_recvfrom, NULL},
+    {SYS_sendto, NULL},
 #ifdef SYS_recv
-    {SYS_recv, DAEMON, NULL},
-    {SYS_send, DAEMON, NULL},
+    {SYS_recv, NULL},
+    {SYS_send, NULL},
 #endif
-    {SYS_accept4, DAEMON, NULL},
-    {SYS_getsockopt, DAEMON, NULL},
-    {SYS_setsockopt, DAEMON, NULL},
-    {SYS_shutdown, DAEMON, NULL},
-    {SYS_close, BOTH, NULL},
-    {SYS_pread64, DAEMON, NULL}, /* ip_unprivileged_port_start */
+    {SYS_accept4, NULL},
+    {SYS_getsockopt, NULL},
+    {SYS_setsockopt, NULL},
+    {SYS_shutdown, NULL},
+    {SYS_close, NULL},
+    {SYS_pread64, NULL}, /* ip_unprivileged_port_start */
 
     /* the log, and the pid file at the end */
-    {SYS_write, DAEMON, NULL},
-    {SYS_fstat, DAEMON, NULL},
+    {SYS_write, NULL},
+    {SYS_fstat, NULL},
 #ifdef SYS_newfstatat
-    {SYS_newfstatat, DAEMON, NULL},
+    {SYS_newfstatat, NULL},
 #endif
-    {SYS_ftruncate, DAEMON, NULL},
+    {SYS_ftruncate, NULL},
 
     /* sockets of CALLIT, of getifaddrs(3) and of the log, but not of TCP */
-    {SYS_socket, DAEMON, is_unix},
-    {SYS_socket, DAEMON, is_netlink},
-    {SYS_socket, DAEMON, is_udp},
+    {SYS_socket, is_unix},
+    {SYS_socket, is_netlink},
+    {SYS_socket, is_udp},
 /* glibc calls nothing else where it exists; a filter cannot see the
    arguments, which are in memory */
 #ifdef SYS_socketcall
-    {SYS_socketcall, BOTH, NULL},
+    {SYS_socketcall, NULL},
 #endif
-    {SYS_connect, DAEMON, NULL},
-    {SYS_getsockname, DAEMON, NULL},
-    {SYS_getrandom, DAEMON, NULL},
+    {SYS_connect, NULL},
+    {SYS_getsockname, NULL},
+    {SYS_getrandom, NULL},
     /* the abstract name, when it is free again */
-    {SYS_bind, DAEMON, NULL},
-    {SYS_listen, DAEMON, NULL},
-    {SYS_umask, DAEMON, NULL},
-    {SYS_getpid, DAEMON, NULL}, /* each line of syslog has it */
+    {SYS_bind, NULL},
+    {SYS_listen, NULL},
+    {SYS_umask, NULL},
+    {SYS_getpid, NULL}, /* each line of syslog has it */
 
     /* memory, but not to execute */
-    {SYS_brk, BOTH, NULL},
+    {SYS_brk, NULL},
 #ifdef __s390x__ /* its arguments are in memory */
-    {SYS_mmap, BOTH, NULL},
+    {SYS_mmap, NULL},
 #elif !defined(SYS_mmap2)
-    {SYS_mmap, BOTH, not_executable},
+    {SYS_mmap, not_executable},
 #endif
-    {SYS_mprotect, BOTH, not_executable},
-    {SYS_munmap, BOTH, NULL},
-    {SYS_mremap, BOTH, NULL},
-    {SYS_madvise, BOTH, NULL},
-    {SYS_futex, BOTH, NULL},
+    {SYS_mprotect, not_executable},
+    {SYS_munmap, NULL},
+    {SYS_mremap, NULL},
+    {SYS_madvise, NULL},
+    {SYS_futex, NULL},
 
-    {SYS_exit_group, BOTH, NULL},
+    {SYS_exit_group, NULL},
 
-    /* a helper forks, and its children end with what they close */
-    {SYS_clone, HELPER, NULL},
-    {SYS_wait4, HELPER, NULL},
-    {SYS_pipe2, HELPER, NULL},
-    {SYS_set_robust_list, HELPER, NULL},
-    {SYS_gettid, HELPER, NULL},
+    /* children that end with what they close */
+    {SYS_clone, NULL},
+    {SYS_wait4, NULL},
+    {SYS_pipe2, NULL},
+    {SYS_set_robust_list, NULL},
+    {SYS_gettid, NULL},
+#ifdef SYS_close_range
+    {SYS_close_range, NULL},
+#endif
 #ifdef SYS_rseq
-    {SYS_rseq, HELPER, NULL},
+    {SYS_rseq, NULL},
 #endif
 
 #ifdef SYS_open /* older names of the same, which newer architectures lack */
-    {SYS_poll, BOTH, NULL},
-    {SYS_pipe, HELPER, NULL},
-    {SYS_fork, HELPER, NULL},
+    {SYS_poll, NULL},
+    {SYS_fork, NULL},
 #endif
 #ifdef SYS_clock_gettime64 /* the same with times of 64 bits */
-    {SYS_clock_gettime64, DAEMON, NULL},
-    {SYS_pselect6_time64, DAEMON, NULL},
-    {SYS_ppoll_time64, BOTH, NULL},
-    {SYS_recvmmsg_time64, DAEMON, NULL},
-    {SYS_futex_time64, BOTH, NULL},
+    {SYS_clock_gettime64, NULL},
+    {SYS_pselect6_time64, NULL},
+    {SYS_ppoll_time64, NULL},
+    {SYS_recvmmsg_time64, NULL},
+    {SYS_futex_time64, NULL},
 #endif
 #ifdef SYS_fcntl64 /* the same with sizes of 64 bits */
-    {SYS_fstat64, DAEMON, NULL},
-    {SYS_fstatat64, DAEMON, NULL},
-    {SYS_ftruncate64, DAEMON, NULL},
-    {SYS_mmap2, BOTH, not_executable},
+    {SYS_fstat64, NULL},
+    {SYS_fstatat64, NULL},
+    {SYS_ftruncate64, NULL},
+    {SYS_mmap2, not_executable},
 #endif
 };
 
@@ -294,7 +289,7 @@ add_rule(struct sock_filter *code, const struct rule *r)
 }
 
 static bool
-limit_calls(enum who who)
+limit_calls(void)
 {
 	const uint32_t denied = handle_denied();
 	const struct sock_filter head[] = {
@@ -309,17 +304,15 @@ limit_calls(enum who who)
 
 	memcpy(code, head, sizeof(head));
 	for (size_t i = 0; i < sizeof(rules) / sizeof(*rules); i++)
-		if ((rules[i].who & who) != 0)
-			n += add_rule(code + n, &rules[i]);
+		n += add_rule(code + n, &rules[i]);
 	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, denied);
 	program.len = (unsigned short)n;
 	return (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
 }
 #else
 static bool
-limit_calls(enum who who)
+limit_calls(void)
 {
-	(void)who;
 	errno = ENOSYS;
 	return (false);
 }
@@ -331,17 +324,8 @@ sandbox_enter(void)
 	if (disabled)
 		return;
 	files_limited = landlock_limit();
-	calls_limited = limit_calls(DAEMON);
+	calls_limited = limit_calls();
 	if (!calls_limited)
 		log_warning(
 		    "sandbox: cannot limit system calls: %s", strerror(errno));
-}
-
-void
-sandbox_enter_helper(void)
-{
-	if (disabled)
-		return;
-	landlock_limit();
-	limit_calls(HELPER);
 }

@@ -17,10 +17,7 @@
  */
 void sandbox_enter(void);
 
-/* Restrict the helper of closer.h, which forks. */
-void sandbox_enter_helper(void);
-
-/* Leave out all of it: call this before the others. */
+/* Leave out all of it: call this before sandbox_enter(). */
 void sandbox_disable(void);
 
 /* Return which parts are active, as in `sandbox=`. */

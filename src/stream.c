@@ -431,13 +431,3 @@ stream_tick(int64_t now)
 	}
 	return (TAILQ_EMPTY(&draining) || next < drain_due ? next : drain_due);
 }
-
-void
-stream_stop(void)
-{
-	struct conn *conn;
-
-	/* all but those of root, whom we trust */
-	while ((conn = conn_victim(ORIGIN_LOCAL)) != NULL)
-		close_stream(stream_of(conn));
-}

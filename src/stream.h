@@ -25,7 +25,4 @@ void stream_open(int fd, const struct peer *, bool may_pass);
  */
 int64_t stream_tick(int64_t now);
 
-/* Close the connections of local users, who may have passed descriptors. */
-void stream_stop(void);
-
 #endif

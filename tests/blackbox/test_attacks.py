@@ -3,7 +3,6 @@
 calls, and wait at most 100 ms."""
 import contextlib
 import re
-import resource
 import signal
 import socket
 import struct
@@ -397,12 +396,12 @@ def test_descriptors_that_take_long_to_close(host, start, kind, refused):
 
 @pytest.mark.slow
 @pytest.mark.plain
-@pytest.mark.parametrize("attack", [("linger", "120", ""),
-                                    ("memory", "120", "25")])
-def test_the_end_does_not_wait_for_descriptors(host, start, attack):
+@pytest.mark.parametrize("attack, seconds", [
+    (("linger", "120", ""), 1),
+    # 3 GB, which the kernel takes 0.7 seconds to free
+    (("memory", "120", "25"), 5)])
+def test_the_end_does_not_wait_for_descriptors(host, start, attack, seconds):
     """Nor does the next start, with a full backlog of them."""
-    def cpu():
-        return resource.getrusage(resource.RUSAGE_CHILDREN).ru_stime
     daemon = start(host, under=WITHOUT_PASSRIGHTS)
     daemon.expect("listening ", "cannot listen on @")
     daemon.send(signal.SIGSTOP)
@@ -411,10 +410,8 @@ def test_the_end_does_not_wait_for_descriptors(host, start, attack):
         assert process.stdout.readline() == b"done\n"
         daemon.send(signal.SIGTERM)
         daemon.send(signal.SIGCONT)
-        with within(1):
-            used = cpu()
+        with within(seconds):
             daemon.stop()
-            assert cpu() - used < 0.1
             start(host).expect("cannot listen on @", "listening ")
 
 

@@ -306,20 +306,6 @@ def test_system_calls_a_request(target, tmp_path):
         assert calls / n <= most, calls / n
 
 
-@pytest.mark.plain
-def test_without_the_process_that_closes(host, start):
-    """Then portmap closes connections itself."""
-    daemon = start(host, under=[
-        *WITHOUT_PASSRIGHTS, "strace", "-D", "-f", "-qq", "-o", "/dev/null",
-        "-e", "inject=clone:error=EAGAIN"])
-    daemon.expect_line("cannot start the process that closes connections: ")
-    fds = daemon.fds()
-    for _ in range(3):
-        with host.local(NOBODY) as c:
-            assert c.closed(rpc.words(0x80000001) + b"x")
-    until(lambda: daemon.fds() == fds)
-
-
 @pytest.mark.slow
 def test_few_descriptors(host, start):
     """With 64 all caps shrink in proportion, and it still replies."""
@@ -509,7 +495,7 @@ def test_what_the_sandbox_denies(host, start):
     in_memory = {"ipv6", "tcp"} if sysconfig.get_config_var("MULTIARCH") in (
         "i386-linux-gnu", "s390x-linux-gnu") else set()
     found = intruder(daemon)
-    by_seccomp = {"execve", "fork", "ptrace", "kill", "ipv6", "tcp",
+    by_seccomp = {"execve", "ptrace", "kill", "ipv6", "tcp",
                   "code", "write", "read"} - in_memory
     expected = dict.fromkeys(by_seccomp, errno.ENOSYS) | {"udp": 0}
     version = landlock_version()

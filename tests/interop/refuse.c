@@ -3,9 +3,11 @@
  * A library for LD_PRELOAD: calls fail as REFUSE says, `passrights` as on
  * kernels before 6.16, `sock_diag` as on kernels without udp_diag and tcp_diag,
  * or `bind=N` for addresses of N bytes.  A seccomp filter cannot do this on
- * i386, whose arguments are in memory.
+ * i386, whose arguments are in memory.  With `passrights,exit`, _exit(2) waits
+ * for a signal, too.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -31,7 +33,7 @@ int
 setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
 	if (level == SOL_SOCKET && name == PASSRIGHTS &&
-	    strcmp(refused(), "passrights") == 0) {
+	    strncmp(refused(), "passrights", 10) == 0) {
 		errno = ENOPROTOOPT;
 		return (-1);
 	}
@@ -53,6 +55,15 @@ bind(int fd, const struct sockaddr *addr, socklen_t len)
 		return (-1);
 	}
 	return ((int)syscall(SYS_bind, fd, addr, len));
+}
+
+void
+_exit(int status)
+{
+	if (strcmp(refused(), "passrights,exit") == 0)
+		poll(NULL, 0, -1);
+	for (;;)
+		syscall(SYS_exit_group, status);
 }
 
 /* The first message is an error, which dumps have at their end. */

@@ -35,7 +35,7 @@ static bool over_budget, has_room, is_allowed, is_missing, is_free;
 static uid_t uid;
 static int last_error;
 
-/* Clients of the second and third can pass descriptors; that was inherited. */
+/* Clients of the second and third can pass descriptors. */
 static int listeners[3] = {-1, -1, -1};
 static struct sockaddr_un addrs[3];
 static socklen_t addr_lens[3];
@@ -109,18 +109,6 @@ transport_allows(
 	return (from_here || is_allowed);
 }
 
-void
-closer_start(void)
-{
-}
-
-void
-closer_close(int fd)
-{
-	close(fd);
-	closed++;
-}
-
 bool
 closer_has_room(void)
 {
@@ -182,8 +170,7 @@ setup_listeners(void **state)
 	for (size_t i = 0; i < LENGTH(listeners); i++)
 		accept_start(&(struct listen_socket){.fd = listeners[i],
 				 .kind = i == 0 ? LISTEN_TCP : LISTEN_UNIX,
-				 .may_pass = i > 0,
-				 .inherited = i == 2},
+				 .may_pass = i > 0},
 		    NULL);
 	return (0);
 }
@@ -398,19 +385,6 @@ test_the_abstract_name_is_tried_once_a_second(void **state)
 	assert_int_equal(opened, 1);
 }
 
-/* But the service manager keeps what it has passed to us. */
-static void
-test_the_end_frees_the_names_of_local_sockets(void **state)
-{
-	(void)state;
-	connect_to(1, 2);
-	accept_stop();
-	assert_int_equal(closed, 2);
-	assert_true(connects_to(0));
-	assert_false(connects_to(1));
-	assert_true(connects_to(2));
-}
-
 int
 main(void)
 {
@@ -423,7 +397,6 @@ main(void)
 	    T(test_a_pause_after_16_errors_in_a_row),
 	    T(test_a_pause_without_room_to_close),
 	    T(test_the_abstract_name_is_tried_once_a_second),
-	    T(test_the_end_frees_the_names_of_local_sockets),
 	};
 
 	return (cmocka_run_group_tests(tests, setup_listeners, NULL));

@@ -242,18 +242,6 @@ test_a_slow_reader_is_not_idle(void **state)
 	assert_int_equal(conn_count(), 0);
 }
 
-static void
-test_the_end_with_calls_that_are_not_served(void **state)
-{
-	pass_time();
-	send_calls(100);
-	stream_open(server(state), &user, false);
-	assert_int_equal(conn_count(), 1);
-	stream_stop();
-	assert_int_equal(conn_count(), 0);
-	assert_in_range(replied(), 28, 50 * 28);
-}
-
 /*
  * All connections may have 4 MB of unsent output; beyond that, one of two that
  * are blocked is closed.
@@ -324,7 +312,6 @@ main(void)
 	    T(test_a_blocked_client_that_disconnects),
 	    T(test_blocked_for_too_long),
 	    T(test_a_slow_reader_is_not_idle),
-	    T(test_the_end_with_calls_that_are_not_served),
 	    T(test_output_that_was_sent_counts_no_more),
 	    T(test_output_of_closed_connections_counts_no_more),
 	};
