@@ -34,8 +34,11 @@ PM_CFLAGS := -std=c11 -MMD -MP -fPIE -ffile-prefix-map=$(CURDIR)=. \
     -Wwrite-strings -Wformat=2
 LIBS := $(shell $(PKGCONF) --libs libtirpc)
 
-COMPILE = $(CC) $(PM_CPPFLAGS) $(PM_CFLAGS) $(HARDEN) $(CPPFLAGS) $(CFLAGS)
-LINK = $(CC) -pie $(HARDEN_LD) $(CFLAGS) $(LDFLAGS)
+# One short line a file; V=1 prints the whole commands, and -s nothing.
+SAY = $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),,@echo '  $(1) $@';)
+COMPILE = $(call SAY,cc  )$(CC) $(PM_CPPFLAGS) $(PM_CFLAGS) $(HARDEN) \
+    $(CPPFLAGS) $(CFLAGS)
+LINK = $(call SAY,link)$(CC) -pie $(HARDEN_LD) $(CFLAGS) $(LDFLAGS)
 
 UTILITIES := pmap_dump pmap_set rpcinfo
 PROGRAMS := portmap $(UTILITIES)

@@ -47,11 +47,11 @@ $(REPLACING): $(BUILD)/unit/test_%: $(BUILD)/unit/test_%.o \
 
 $(INTEROP)/%: tests/interop/%.c
 	@mkdir -p $(@D)
-	$(CC) $(PM_CPPFLAGS) -O1 -o $@ $< $(LIBS)
+	$(call SAY,cc  )$(CC) $(PM_CPPFLAGS) -O1 -o $@ $< $(LIBS)
 
 $(INTEROP)/%.so: tests/interop/%.c
 	@mkdir -p $(@D)
-	$(CC) $(PM_CPPFLAGS) -O1 -fPIC -shared -o $@ $<
+	$(call SAY,cc  )$(CC) $(PM_CPPFLAGS) -O1 -fPIC -shared -o $@ $<
 
 $(INTEROP)/.unpacked: tests/get-interop Makefile
 	tests/get-interop $(INTEROP) rpcbind nfs-common ypserv ypbind-mt yp-tools \
@@ -153,7 +153,7 @@ fuzz: $(FUZZERS:%=build-fuzz/%)
 
 # Compared with rpcbind and a bare select() loop.  BENCH='--quick udp' runs a
 # part of it, with fewer calls.
-BENCH_CC = @mkdir -p $(@D); \
+BENCH_CC = @mkdir -p $(@D); $(subst @,,$(call SAY,cc  )) \
     $(CC) -D_GNU_SOURCE -Isrc -std=c11 -Wall -Wextra -O2
 build/bench/%: tests/bench/%.c
 	$(BENCH_CC) -o $@ $<
