@@ -108,6 +108,7 @@ identify(struct call *call, struct msghdr *msg)
 	call->peer.uid = UID_UNKNOWN;
 	call->peer.prot = IPPROTO_UDP;
 	call->peer.origin = peer_origin(info->ipi_addr, info->ipi_ifindex);
+	call->peer.to = info->ipi_addr;
 	call->ifindex = info->ipi_ifindex;
 	call->local_addr = info->ipi_spec_dst;
 	call->datagram = true;

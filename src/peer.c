@@ -48,9 +48,8 @@ peer_is_lo(int ifindex)
 enum origin
 peer_origin(struct in_addr to, int ifindex)
 {
-	return (to.s_addr == htonl(INADDR_LOOPBACK) && peer_is_lo(ifindex)
-		    ? ORIGIN_LOOPBACK
-		    : ORIGIN_NETWORK);
+	return (pmap_is_127(to) && peer_is_lo(ifindex) ? ORIGIN_LOOPBACK
+						       : ORIGIN_NETWORK);
 }
 
 struct in_pktinfo *
@@ -100,6 +99,7 @@ peer_identify_tcp(int fd, struct peer *peer)
 		!get_pktinfo(fd, &info)))
 		return (false);
 	peer->origin = peer_origin(info.ipi_addr, info.ipi_ifindex);
+	peer->to = info.ipi_addr;
 	return (peer_is_lo(info.ipi_ifindex));
 }
 

@@ -77,6 +77,7 @@ struct peer {
 	pid_t pid;     /* ORIGIN_LOCAL only, for the log */
 	uint32_t prot; /* ORIGIN_LOOPBACK: IPPROTO_TCP or IPPROTO_UDP */
 	struct sockaddr_in from;
+	struct in_addr to; /* ORIGIN_LOOPBACK: the address that was called */
 };
 
 enum verdict {

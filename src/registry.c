@@ -51,7 +51,7 @@ identify(const struct peer *peer, struct caller *caller)
 
 	if (verdict != VERDICT_ASK)
 		return (verdict);
-	socket = sockdiag_caller(peer->prot, &peer->from, own_port);
+	socket = sockdiag_caller(peer->prot, &peer->from, peer->to, own_port);
 	return (policy_identity(peer, privileged, &socket, caller));
 }
 

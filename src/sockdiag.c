@@ -227,10 +227,11 @@ sockdiag_exact(
 }
 
 uid_t
-sockdiag_caller(uint32_t prot, const struct sockaddr_in *from, in_port_t port)
+sockdiag_caller(uint32_t prot, const struct sockaddr_in *from,
+    struct in_addr to, in_port_t port)
 {
 	const struct sockaddr_in remote = {
-	    .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	    .sin_port = htons(port), .sin_addr = to};
 	enum port_state state;
 	const struct inet_diag_msg *msg =
 	    lookup(prot, from, &remote, 0, &state);

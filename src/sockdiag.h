@@ -34,11 +34,12 @@ enum port_state sockdiag_exact(
     uint32_t prot, struct in_addr, int ifindex, uint32_t port, uid_t *uid);
 
 /*
- * Return the owner of the socket that calls 127.0.0.1:`port` from `from`, or
- * UID_UNKNOWN if it is not known, or if the socket is already closed.
+ * Return the owner of the socket that calls `port` of the address `to` from
+ * `from`, or UID_UNKNOWN if it is not known, or if the socket is already
+ * closed.
  */
-uid_t sockdiag_caller(
-    uint32_t prot, const struct sockaddr_in *from, in_port_t port);
+uid_t sockdiag_caller(uint32_t prot, const struct sockaddr_in *from,
+    struct in_addr to, in_port_t port);
 
 /*
  * Call `found` for each socket that is bound to a port at any address, of IPv4

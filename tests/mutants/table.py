@@ -116,6 +116,13 @@ MUTANTS = [
       "loop.first = stopped_at == -1 ? first + 1 : stopped_at;",
       "loop.first = first + 1;")),
 
+    ("caller-address",
+     "A caller of 127.0.1.1 is looked up at 127.0.0.1.",
+     "tests/blackbox/test_rights.py -k name_of_the_host",
+     ("src/sockdiag.c",
+      ".sin_port = htons(port), .sin_addr = to};",
+      ".sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK + 0 * to.s_addr)}};")),
+
     ("caller-unknown",
      "A caller over TCP whose socket is gone is anonymous.",
      "tests/unit/test_policy.c",
@@ -578,6 +585,13 @@ MUTANTS = [
      ("src/logsink.c",
       "if (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT)) return;",
       "")),
+
+    ("loopback-127",
+     "Who calls the name of the host is from the network.",
+     "tests/unit/test_peer.c",
+     ("src/peer.c",
+      "return (pmap_is_127(to) && peer_is_lo(ifindex)",
+      "return (to.s_addr == htonl(INADDR_LOOPBACK) && peer_is_lo(ifindex)")),
 
     ("loopback-only",
      "With -l, an on-link host reaches 127.0.0.1.",

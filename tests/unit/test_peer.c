@@ -26,7 +26,8 @@ test_origin(void **state)
 	/* the address alone proves nothing, nor does the interface */
 	assert_int_equal(peer_origin(addr("127.0.0.1"), 2), ORIGIN_NETWORK);
 	assert_int_equal(peer_origin(addr("127.0.0.1"), 0), ORIGIN_NETWORK);
-	assert_int_equal(peer_origin(addr("127.0.0.2"), 1), ORIGIN_NETWORK);
+	assert_int_equal(peer_origin(addr("127.0.1.1"), 1), ORIGIN_LOOPBACK);
+	assert_int_equal(peer_origin(addr("127.0.1.1"), 2), ORIGIN_NETWORK);
 	assert_int_equal(peer_origin(addr("192.0.2.1"), 1), ORIGIN_NETWORK);
 	assert_int_equal(peer_origin(addr("0.0.0.0"), 1), ORIGIN_NETWORK);
 }

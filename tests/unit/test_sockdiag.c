@@ -127,10 +127,12 @@ test_caller(void **state)
 			    connect(fd, (void *)&to, sizeof(to)), 0);
 		assert_int_equal(getsockname(fd, (void *)&from, &len), 0);
 		assert_int_equal(
-		    sockdiag_caller(prot, &from, (in_port_t)port), geteuid());
+		    sockdiag_caller(prot, &from, to.sin_addr, (in_port_t)port),
+		    geteuid());
 		close(fd);
 		assert_int_equal(
-		    sockdiag_caller(prot, &from, (in_port_t)port), UID_UNKNOWN);
+		    sockdiag_caller(prot, &from, to.sin_addr, (in_port_t)port),
+		    UID_UNKNOWN);
 		close(server);
 	}
 }
