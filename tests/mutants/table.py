@@ -625,8 +625,8 @@ MUTANTS = [
      "The address alone makes the origin loopback.",
      "tests/blackbox/test_rights.py -k forges",
      ("src/peer.c",
-      "return (to.s_addr == htonl(INADDR_LOOPBACK) && peer_is_lo(ifindex)",
-      "return (to.s_addr == htonl(INADDR_LOOPBACK) && ifindex > 0")),
+      "return (pmap_is_127(to) && peer_is_lo(ifindex)",
+      "return (pmap_is_127(to) && ifindex > 0")),
 
     ("origin-verdict",
      "The network may register.",
