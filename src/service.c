@@ -208,9 +208,10 @@ dispatch(struct svc_req *request, SVCXPRT *xprt)
 }
 
 /*
- * Versions 3 and 4 on the local socket, RFC 1833 section 2: NULL, SET and
- * UNSET, which are the same in both.  libtirpc's pmap_set() and svc_reg() send
- * version 3; Linux registers IPv6 listeners of nfsd and lockd by version 4
+ * Versions 3 and 4 on this host, RFC 1833 section 2: NULL, SET and UNSET, which
+ * are the same in both.  libtirpc's pmap_set() and svc_reg() send version 3 to
+ * the local socket, or over loopback if they do not see it, as in a chroot;
+ * Linux registers IPv6 listeners of nfsd and lockd by version 4
  * (net/sunrpc/rpcb_clnt.c), and creates none of them if that is refused.
  */
 
@@ -270,6 +271,8 @@ dispatch_rpcb(struct svc_req *request, SVCXPRT *xprt)
 		return;
 	}
 	counters.calls[call->peer.origin][proc]++;
+	if (call->broadcast)
+		return;
 	if (proc == NULLPROC) {
 		proc_null(xprt, call);
 		return;

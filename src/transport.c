@@ -47,16 +47,15 @@ reply_rpc_mismatch(struct transport *t)
 
 /*
  * Return true if libtirpc may dispatch this version.  Versions 3 and 4 exist
- * for registrations on the local socket only: libtirpc's own PROG_MISMATCH
- * would name them as served, and `rpcinfo` then does not fall back to
- * version 2.
+ * for registrations on this host only: libtirpc's own PROG_MISMATCH would name
+ * them as served, and `rpcinfo` then does not fall back to version 2.
  */
 static bool
 is_served(const struct call *call, const struct call_body *body)
 {
 	return (body->cb_vers == PMAPVERS ||
 		((body->cb_vers == RPCBVERS || body->cb_vers == RPCBVERS4) &&
-		    call->peer.origin == ORIGIN_LOCAL));
+		    call->peer.origin != ORIGIN_NETWORK));
 }
 
 /* Return AUTH_OK if libtirpc may see this credential, else the error. */

@@ -270,7 +270,7 @@ class Load:
         what, of = f"SET {prog} {vers} {prot} {port}", 2
         after = self.model.after_set(c.who, c.user,
                                      Entry(prog, vers, prot, port, c.who))
-        if c.origin == LOCAL and prot != 7 and dice.random() < .5:
+        if c.origin != NETWORK and prot != 7 and dice.random() < .5:
             netid = dice.choice(("udp6", "tcp6", "local", "none") +
                                 ("tcp" if prot == TCP else "udp",) * 8)
             of, address = dice.choice((3, 4)), rpc.uaddr(port)
@@ -287,7 +287,7 @@ class Load:
             if dice.random() < .5 else (dice.choice(PROGRAMS), 1)
         netid, of = "", 2
         data = rpc.mapping(prog, vers, dice.choice((0, TCP, UDP, 9)), 20000)
-        if c.origin == LOCAL and dice.random() < .5:
+        if c.origin != NETWORK and dice.random() < .5:
             netid, of = dice.choice(("", "udp", "tcp", "udp6", "none")), 3
             data = rpc.rpcb(prog, vers, netid, "")
         prots = {"": [TCP, UDP], "udp": [UDP], "tcp": [TCP]}.get(netid, [])
@@ -354,7 +354,7 @@ class Load:
         getport = rpc.call(rpc.GETPORT, rpc.mapping(PMAP, 2, UDP, 0))
         unreadable = CLOSED if c.open().stream else SILENT
         version = pick(1, 6)
-        served = (2, 3, 4) if c.origin == LOCAL else (2,)
+        served = (2,) if c.origin == NETWORK else (2, 3, 4)
         self.call(c, *self.dice.choice((
             ("short", getport[:pick(1, 40)], unreadable),
             ("noise", b"\xff" * pick(1, 400), unreadable),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The local socket: NULL, SET and UNSET of versions 3 and 4, which libtirpc and
-the kernel send."""
+"""This host: NULL, SET and UNSET of versions 3 and 4, which libtirpc and the
+kernel send to the local socket, and libtirpc over loopback where it does not see
+that."""
 import os
 import socket
 import stat
@@ -21,6 +22,14 @@ def client(host, daemon):
         yield c
 
 
+@pytest.fixture(params=["local", "root_udp", "root_tcp"])
+def root(host, daemon, request):
+    """Root, by each way that this host has."""
+    daemon.expect(r"refused ", r"suppressed ")
+    with getattr(host, request.param)() as c:
+        yield c
+
+
 MISMATCH = (1, 0, 0, 0, rpc.PROG_MISMATCH, 2, 2)
 PMAP_PROCS = {rpc.NULL: b"", rpc.DUMP: b"",
               **dict.fromkeys((rpc.SET, rpc.UNSET, rpc.GETPORT),
@@ -30,7 +39,7 @@ PMAP_PROCS = {rpc.NULL: b"", rpc.DUMP: b"",
 
 @pytest.mark.parametrize("vers", [3, 4])
 @pytest.mark.parametrize("proc", range(13))
-def test_every_procedure_by_the_byte(client, vers, proc):
+def test_every_procedure_by_the_byte(root, vers, proc):
     """NULL, SET and UNSET are served; every other procedure gets the reply for
     a version that is not served."""
     served = {rpc.NULL: (b"", (1, 0, 0, 0, 0)),
@@ -38,27 +47,28 @@ def test_every_procedure_by_the_byte(client, vers, proc):
                         (1, 0, 0, 0, 0, 1)),
               rpc.UNSET: (rpc.rpcb(PROG, 1, "udp", ""), (1, 0, 0, 0, 0, 1))}
     args, expected = served.get(proc, (rpc.rpcb(PROG, 1, "udp", ""), MISMATCH))
-    reply = client.raw(rpc.call(proc, args, vers=vers, xid=0x01020304))
+    reply = root.raw(rpc.call(proc, args, vers=vers, xid=0x01020304))
     assert reply.raw == rpc.words(0x01020304, *expected)
-    assert client.dump()[2:] == ([(PROG, 1, UDP, 5001)] if proc == rpc.SET
+    assert root.dump()[2:] == ([(PROG, 1, UDP, 5001)] if proc == rpc.SET
                                  else [])
 
 
 @pytest.mark.parametrize("vers", [0, 1, 5, 0xffffffff])
 @pytest.mark.parametrize("proc", range(13))
-def test_other_versions_on_the_local_socket(client, vers, proc):
-    reply = client.raw(rpc.call(proc, rpc.rpcb(PROG, 1, "udp", ""), vers=vers,
+def test_other_versions_on_this_host(root, vers, proc):
+    reply = root.raw(rpc.call(proc, rpc.rpcb(PROG, 1, "udp", ""), vers=vers,
                                 xid=7))
     assert reply.raw == rpc.words(7, *MISMATCH)
 
 
 @pytest.mark.parametrize("vers", [3, 4])
 @pytest.mark.parametrize("proc", range(13))
-def test_other_origins_get_version_2_only(linked, start, vers, proc):
+def test_the_network_gets_version_2_only(linked, start, vers, proc):
+    """The addresses of this host as well."""
     a, b = linked
     start(a)
-    for client in (a.udp(), a.tcp(), a.root_udp(), b.udp("192.168.77.1"),
-                   b.tcp("192.168.77.1")):
+    for client in (a.udp("192.168.77.1"), a.tcp("192.168.77.1"),
+                   b.udp("192.168.77.1"), b.tcp("192.168.77.1")):
         with client as c:
             for args in (rpc.rpcb(PROG, 1, "udp", rpc.uaddr(5001)),
                          PMAP_PROCS.get(proc, b"")):
@@ -68,23 +78,36 @@ def test_other_origins_get_version_2_only(linked, start, vers, proc):
         assert c.dump() == rpc.OWN
 
 
+def test_registrations_over_loopback_have_its_identities(host, daemon):
+    daemon.expect("refused ")
+    with host.udp(uid=1001) as anon, host.tcp(uid=1001) as user, \
+            host.bound(socket.SOCK_DGRAM, uid=1001) as s:
+        port = s.getsockname()[1]
+        assert anon.set3(PROG, 1, "udp", rpc.uaddr(port + 1)) == 0
+        assert anon.set3(PROG, 1, "udp", rpc.uaddr(port)) == 1
+        assert anon.unset3(PROG, 1) == 1
+        assert user.set3(PROG, 1, "udp", rpc.uaddr(600)) == 0
+        assert user.set3(PROG, 1, "tcp", rpc.uaddr(5001)) == 1
+        assert anon.unset3(PROG, 1) == 0
+
+
 @pytest.mark.parametrize("vers", [3, 4])
-def test_what_the_kernel_registers_for_ipv6(client, vers):
+def test_what_the_kernel_registers_for_ipv6(root, vers):
     """nfsd's listener on [::] is registered by version 4, and with nothing
     else: a refusal costs the server all of IPv6."""
     for netid in ("tcp6", "udp6"):
         for proc in (rpc.UNSET, rpc.SET):
-            assert client.call(
+            assert root.call(
                 proc, rpc.rpcb(100003, 3, netid, "::.8.1", "0"),
                 vers=vers).body == rpc.words(1)
-    assert client.dump() == rpc.OWN
+    assert root.dump() == rpc.OWN
 
 
 @pytest.mark.parametrize("netid,prot", [("udp", UDP), ("tcp", TCP)])
-def test_set_becomes_a_version_2_mapping(client, netid, prot):
-    assert client.set3(PROG, 1, netid, rpc.uaddr(5001)) == 1
-    assert client.set3(PROG, 2, netid, rpc.uaddr(65535, "127.0.0.1")) == 1
-    assert client.dump()[2:] == [(PROG, 1, prot, 5001), (PROG, 2, prot, 65535)]
+def test_set_becomes_a_version_2_mapping(root, netid, prot):
+    assert root.set3(PROG, 1, netid, rpc.uaddr(5001)) == 1
+    assert root.set3(PROG, 2, netid, rpc.uaddr(65535, "127.0.0.1")) == 1
+    assert root.dump()[2:] == [(PROG, 1, prot, 5001), (PROG, 2, prot, 65535)]
 
 
 @pytest.mark.parametrize("netid", ["udp6", "tcp6", "local", "unix", "rawip"])
@@ -117,16 +140,16 @@ def test_addresses_that_do_not_parse(client, addr):
     assert client.dump() == rpc.OWN
 
 
-def test_unset_by_netid(client):
+def test_unset_by_netid(root):
     for netid in ("udp", "tcp"):
-        client.set3(PROG, 1, netid, rpc.uaddr(5001))
-    client.set(PROG, 2, UDP, 5002)
-    assert client.unset3(PROG, 1, "udp") == 1
-    assert client.dump()[2:] == [(PROG, 1, TCP, 5001), (PROG, 2, UDP, 5002)]
-    assert client.unset3(PROG, 1, "udp") == 1
-    client.set3(PROG, 1, "udp", rpc.uaddr(5001))
-    assert client.unset3(PROG, 1, "") == 1
-    assert client.dump()[2:] == [(PROG, 2, UDP, 5002)]
+        root.set3(PROG, 1, netid, rpc.uaddr(5001))
+    root.set(PROG, 2, UDP, 5002)
+    assert root.unset3(PROG, 1, "udp") == 1
+    assert root.dump()[2:] == [(PROG, 1, TCP, 5001), (PROG, 2, UDP, 5002)]
+    assert root.unset3(PROG, 1, "udp") == 1
+    root.set3(PROG, 1, "udp", rpc.uaddr(5001))
+    assert root.unset3(PROG, 1, "") == 1
+    assert root.dump()[2:] == [(PROG, 2, UDP, 5002)]
 
 
 def test_the_owner_string_is_ignored(host, client):

@@ -4,6 +4,7 @@ servers and clients of our own), and with an RPC library of its own (lxi-tools,
 libnfs, nfs-ganesha)."""
 import contextlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -88,6 +89,32 @@ def test_a_libtirpc_server_and_its_client(linked, start, how):
             assert out == f"reply 42 by {proto}\n"
     with a.local() as c:
         assert c.dump() == rpc.OWN, "it has unregistered"
+
+
+@pytest.mark.parametrize("uid", [0, NOBODY])
+@pytest.mark.parametrize("how", ["pmap_set", "svc_register", "svc_reg",
+                                 "rpcb_set", "svc_create"])
+def test_a_server_that_does_not_see_the_local_socket(host, daemon, how, uid):
+    """As in a chroot: libtirpc asks loopback instead, by version 3 or 4.
+
+    It takes the last connection-oriented transport of netconfig(5), which is
+    IPv6 unless the line is not there or the kernel has none.
+    """
+    host.own_etc()
+    host.run(["sed", "-i", "/^tcp6/d", "/etc/netconfig"])
+    program = "/dev/shm/server"
+    shutil.copy(SERVER, host.path(program))
+    with host.popen(["unshare", "-m", "sh", "-c", "mount -t tmpfs none /run; "
+                     f"exec setpriv --reuid={uid} --clear-groups "
+                     f"{program} {how} {PROG} 3"], text=True,
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE) as p:
+        assert p.stdout.readline().startswith("ready")
+        with host.local() as c:
+            assert sorted(e[2] for e in c.dump()[2:]) == [TCP, UDP]
+        p.stdin.close()
+        assert p.wait(10) == 0
+    with host.local() as c:
+        assert c.dump() == rpc.OWN
 
 
 def test_a_server_of_an_ordinary_user(host, daemon):

@@ -1027,16 +1027,24 @@ MUTANTS = [
      "tests/blackbox/test_local.py -k ipv6",
      ("src/transport.c",
       "((body->cb_vers == RPCBVERS || body->cb_vers == RPCBVERS4) && "
-      "call->peer.origin == ORIGIN_LOCAL));",
-      "(body->cb_vers == RPCBVERS && call->peer.origin == ORIGIN_LOCAL));")),
+      "call->peer.origin != ORIGIN_NETWORK));",
+      "(body->cb_vers == RPCBVERS && call->peer.origin != ORIGIN_NETWORK));")),
 
     ("versions",
      "Versions 3 and 4 are served on the network, too.",
-     "tests/blackbox/test_local.py -k other_origins",
+     "tests/blackbox/test_local.py -k network_gets",
      ("src/transport.c",
       "((body->cb_vers == RPCBVERS || body->cb_vers == RPCBVERS4) && "
-      "call->peer.origin == ORIGIN_LOCAL));",
+      "call->peer.origin != ORIGIN_NETWORK));",
       "body->cb_vers == RPCBVERS || body->cb_vers == RPCBVERS4);")),
+
+    ("versions-local",
+     "Versions 3 and 4 are served on the local socket only, which a chroot does"
+     " not see.",
+     "tests/blackbox/test_software.py -k does_not_see",
+     ("src/transport.c",
+      "call->peer.origin != ORIGIN_NETWORK));",
+      "call->peer.origin == ORIGIN_LOCAL));")),
 
     ("wall-clock",
      "Time is measured by the wall clock.",
