@@ -14,5 +14,8 @@ def test_random_calls(tmp_path, seed):
         for _ in range(500):
             load.step()
         load.stop()
+    except Exception:
+        print(load, *load.daemon.lines(), sep="\n")
+        raise
     finally:
         load.close()
