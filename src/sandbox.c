@@ -169,6 +169,7 @@ static const struct rule rules[] = {
     {SYS_ppoll_time64, NULL},
     {SYS_recvmmsg_time64, NULL},
     {SYS_futex_time64, NULL},
+    {SYS_statx, NULL}, /* fstat() with times of 64 bits */
 #endif
 #ifdef SYS_fcntl64 /* the same with sizes of 64 bits */
     {SYS_fstat64, NULL},
