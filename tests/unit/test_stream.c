@@ -14,6 +14,10 @@
 #include "stream.h"
 #include "transport.h"
 
+enum {
+	CALLS = 1000 /* that a client sends at most */
+};
+
 static const struct peer user = {.origin = ORIGIN_LOCAL, .uid = 1000};
 static int client, iterations;
 static long allocated;
@@ -41,6 +45,7 @@ iterate(int64_t now)
 	return (now);
 }
 
+/* Each iteration serves at least one call, and on a slow machine only one. */
 static void
 run(int n)
 {
@@ -54,7 +59,7 @@ teardown(void **state)
 	wrap_reset();
 	(void)state;
 	close(client);
-	run(3); /* the server notices */
+	run(CALLS); /* the server notices */
 	return (conn_count() == 0 && wrap_allocated() == allocated ? 0 : -1);
 }
 
@@ -70,9 +75,9 @@ send_calls(size_t n)
 {
 	static const uint32_t words[] = {
 	    0x80000000u | 40, 9, CALL, 2, 300000, 1, 0, 0, 0, 0, 0};
-	static uint32_t calls[1000][LENGTH(words)];
+	static uint32_t calls[CALLS][LENGTH(words)];
 
-	assert_true(n <= LENGTH(calls));
+	assert_true(n <= CALLS);
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j < LENGTH(words); j++)
 			calls[i][j] = htonl(words[j]);
@@ -96,10 +101,10 @@ test_answers(void **state)
 {
 	send_calls(3);
 	stream_open(server(state), &user, false);
-	run(3);
+	run(4);
 	assert_int_equal(replied(), 3 * 28);
-	send_calls(1000);
-	run(20);
+	send_calls(CALLS);
+	run(CALLS);
 	assert_int_equal(replied() % 28, 0);
 	assert_int_equal(conn_count(), 1);
 }
@@ -138,7 +143,7 @@ test_a_client_that_goes_before_it_is_answered(void **state)
 	stream_open(server(state), &user, false);
 	send_calls(3);
 	close(client);
-	run(3);
+	run(4);
 	assert_int_equal(conn_count(), 0);
 	client = open("/dev/null", O_RDONLY);
 }
@@ -148,7 +153,7 @@ static void
 block(void)
 {
 	send_calls(370);
-	run(2);
+	run(370);
 }
 
 /* Open a connection that is blocked, because its client does not read. */
@@ -234,7 +239,7 @@ test_a_slow_reader_is_not_idle(void **state)
 	blocked = loop_now();
 	pass_time();
 	assert_true(replied() > 0);
-	run(2);
+	run(370);
 	assert_non_null(conn_slowest());
 	stream_tick(blocked + CONN_IDLE_MS);
 	assert_int_equal(conn_count(), 1);
