@@ -302,6 +302,20 @@ test_output_of_closed_connections_counts_no_more(void **state)
 	check_room_for_output();
 }
 
+/* libtirpc keeps what its first call needs, and is counted if it is static. */
+static int
+first_call(void **state)
+{
+	if (setup(state) == -1)
+		return (-1);
+	stream_open(server(state), &user, false);
+	send_calls(1);
+	run(2);
+	close(client);
+	run(2);
+	return (conn_count() == 0 ? 0 : -1);
+}
+
 int
 main(void)
 {
@@ -321,5 +335,5 @@ main(void)
 	    T(test_output_of_closed_connections_counts_no_more),
 	};
 
-	return (cmocka_run_group_tests(tests, NULL, NULL));
+	return (cmocka_run_group_tests(tests, first_call, NULL));
 }
