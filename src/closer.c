@@ -24,7 +24,7 @@ enum {
 };
 
 static fd_set to_close;
-static int lowest, highest = -1; /* of these */
+static int highest = -1; /* of these */
 static unsigned children;
 
 /* Keep only these connections and `end`, wait, and end with them. */
@@ -59,7 +59,7 @@ start_child(void)
 	close(end[0]);
 	if (pid != -1) {
 		children++;
-		for (int fd = lowest; fd <= highest; fd++)
+		for (int fd = 0; fd <= highest; fd++)
 			if (FD_ISSET(fd, &to_close))
 				close(fd);
 		FD_ZERO(&to_close);
@@ -81,8 +81,6 @@ closer_close(int fd)
 {
 	shutdown(fd, SHUT_RDWR);
 	FD_SET(fd, &to_close);
-	if (highest == -1 || fd < lowest)
-		lowest = fd;
 	if (fd > highest)
 		highest = fd;
 }
