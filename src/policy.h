@@ -34,9 +34,9 @@ enum fact {
 
 /* What matters for the verdict on a SET, and takes lookups. */
 enum question {
-	ASK_HOLDS,     /* has the user a socket on the new port? */
-	ASK_PROGRAM,   /* does another user own the program? */
-	ASK_HOLDS_OLD, /* has the user a socket on the port of `same`? */
+	ASK_HOLDS,     /* the user has a socket on the new port */
+	ASK_PROGRAM,   /* another user owns the program */
+	ASK_HOLDS_OLD, /* the user has a socket on the port of `same` */
 	QUESTIONS
 };
 
