@@ -33,6 +33,10 @@ PM_CFLAGS := -std=c11 -MMD -MP -fPIE -ffile-prefix-map=$(CURDIR)=. \
     -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual \
     -Wwrite-strings -Wformat=2
 LIBS := $(shell $(PKGCONF) --libs libtirpc)
+# SECCOMP=no does without libseccomp, and does not limit system calls
+ifneq ($(SECCOMP),no)
+SECCOMP_LIBS := $(shell $(PKGCONF) --libs libseccomp)
+endif
 
 # One short line a file; V=1 prints the whole commands, and -s nothing.
 SAY = $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),,@echo '  $(1) $@';)
@@ -54,23 +58,24 @@ include tests/tests.mk
 all: $(PROGRAMS:%=$(BUILD)/%)
 
 $(BUILD)/portmap: $(BUILD)/portmap.o $(OBJS)
-	$(LINK) -o $@ $^ $(LIBS)
+	$(LINK) -o $@ $^ $(LIBS) $(SECCOMP_LIBS)
 
 $(UTILITIES:%=$(BUILD)/%): %: %.o $(CLIENT_MODULES:%=$(BUILD)/%.o)
 	$(LINK) -o $@ $^ $(LIBS)
 
 $(BUILD)/portmap.o $(OBJS): PM_CPPFLAGS += -D_TIME_BITS=64
+$(BUILD)/sandbox.o: PM_CPPFLAGS += $(if $(SECCOMP_LIBS),,-DNO_SECCOMP)
 
 $(BUILD)/%.o: src/%.c Makefile
 	@mkdir -p $(@D)
 	$(COMPILE) -c -o $@ $<
 
 # A file that changes when these variables do.
-$(BUILD)/portmap.o $(BUILD)/options.o: $(BUILD)/choices
+$(BUILD)/portmap.o $(BUILD)/options.o $(BUILD)/sandbox.o: $(BUILD)/choices
 $(BUILD)/choices: FORCE
 	@mkdir -p $(@D)
-	@echo '$(VERSION) $(RPCUSER)' | cmp -s - $@ || \
-	    echo '$(VERSION) $(RPCUSER)' >$@
+	@echo '$(VERSION) $(RPCUSER) $(SECCOMP)' | cmp -s - $@ || \
+	    echo '$(VERSION) $(RPCUSER) $(SECCOMP)' >$@
 
 # UNITDIR= leaves out systemd's units, SYSVDIR= the script for SysV init;
 # INITSCRIPT=portmap.openrc installs OpenRC's script in its place.

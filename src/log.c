@@ -291,10 +291,9 @@ log_counters(size_t entries, size_t connections, size_t callits)
 		    c->callits[i]);
 	append(line, &used,
 	    " badcalls=%" PRIu64 " acl_denied=%" PRIu64 " too_long=%" PRIu64
-	    " evicted=%" PRIu64 " idle=%" PRIu64 " lost=%" PRIu64
-	    " denied=%" PRIu64,
+	    " evicted=%" PRIu64 " idle=%" PRIu64 " lost=%" PRIu64,
 	    c->badcalls, c->acl_denied, c->too_long, c->evicted, c->idle,
-	    c->lost, c->denied);
+	    c->lost);
 	emit(LOG_INFO, "%s", line);
 }
 

@@ -81,7 +81,7 @@ tick(int64_t now)
 {
 	static int64_t (*const ticks[])(int64_t now) = {log_tick, stream_tick,
 	    accept_tick, closer_tick, callit_tick, registry_tick, store_tick,
-	    daemon_tick, sandbox_tick};
+	    daemon_tick};
 	int64_t next = INT64_MAX;
 
 	for (size_t i = 0; i < sizeof(ticks) / sizeof(*ticks); i++) {

@@ -3,7 +3,6 @@
 #define SANDBOX_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
 /*
  * What a process may still ask of the kernel once it has started, should an
@@ -22,11 +21,5 @@ void sandbox_disable(void);
 
 /* Return which parts are active, as in `sandbox=`. */
 const char *sandbox_parts(void);
-
-/*
- * Log the first system call that was denied.  `now` is not used; return
- * INT64_MAX.
- */
-int64_t sandbox_tick(int64_t now);
 
 #endif

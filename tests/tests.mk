@@ -25,7 +25,8 @@ WRAPPED := malloc calloc realloc free setgroups setresgid setresuid prctl \
     syscall accept4 recv send sendto socket write getrandom getifaddrs \
     __prctl_time64
 INTEROP := build/interop
-COMPILED := all $(addprefix $(INTEROP)/,server find intruder.so refuse.so)
+COMPILED := all $(addprefix $(INTEROP)/,server find intruder.so refuse.so \
+    strict.so)
 NEEDED := $(COMPILED) $(INTEROP)/.unpacked
 BENCH_TOOLS := $(addprefix build/bench/,load echo echo-tirpc)
 
@@ -34,7 +35,7 @@ $(BUILD)/unit/%.o: tests/unit/%.c Makefile
 	$(COMPILE) -Itests/unit -c -o $@ $<
 
 $(BUILD)/unit/test_%: $(BUILD)/unit/test_%.o $(BUILD)/unit/wrap.o $(OBJS)
-	$(LINK) $(WRAPPED:%=-Wl,--wrap=%) -o $@ $^ -lcmocka $(LIBS)
+	$(LINK) $(WRAPPED:%=-Wl,--wrap=%) -o $@ $^ -lcmocka $(LIBS) $(SECCOMP_LIBS)
 
 # these have a clock and more of their own: they need only what they test
 REPLACING = $(addprefix $(BUILD)/unit/test_,accept holder ifaddr)
@@ -136,7 +137,7 @@ build-fuzz/%.o: src/%.c Makefile $(wildcard src/*.h)
 build-fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.c tests/fuzz/fuzz.h \
     $(MODULES:%=build-fuzz/%.o)
 	$(FUZZ_CC) -fsanitize=fuzzer -pie -o $@ $(filter %.c %.o,$^) $(LIBS) \
-	    $(FUZZ_WRAP)
+	    $(SECCOMP_LIBS) $(FUZZ_WRAP)
 
 # this one replaces the kernel's side of the socket
 build-fuzz/fuzz_datagram: FUZZ_WRAP = -Wl,--wrap=recvmmsg \

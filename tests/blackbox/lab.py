@@ -36,6 +36,8 @@ if BUILD.name == "build-san":
     os.environ["ASAN_OPTIONS"] = "detect_leaks=0"
     LEAK_CHECK = ["env", "ASAN_OPTIONS=detect_leaks=1"]
 INTEROP = ROOT / "build" / "interop"
+# a system call that the sandbox denies ends the daemon
+STRICT = ["env", f"LD_PRELOAD={INTEROP}/strict.so"]
 PATH = (f"{INTEROP}/usr/sbin:{INTEROP}/usr/bin:{INTEROP}/sbin:"
         f"{os.environ['PATH']}:/usr/sbin:/sbin")
 PORTMAP = str(BUILD / "portmap")
@@ -391,7 +393,7 @@ class Portmap:
         self.log = log_dir / f"portmap-{id(self)}.log"
         if VALGRIND and not under:
             under = UNDER_VALGRIND
-        under = under or LEAK_CHECK
+        under = under or (LEAK_CHECK if SANITIZED else STRICT)
         self._expected = [r"ready ", r"stopped "]
         with open(self.log, "wb") as log:
             self.process = host.popen(

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Connections through which descriptors may have been passed, on kernels that
 cannot refuse them, are closed by children of the daemon."""
+import contextlib
 import os
 import pathlib
 import re
@@ -24,7 +25,9 @@ def children(daemon):
 def descriptors(pid):
     links = []
     for fd in os.listdir(f"/proc/{pid}/fd"):
-        links.append(re.sub(r":.*", "", os.readlink(f"/proc/{pid}/fd/{fd}")))
+        with contextlib.suppress(FileNotFoundError):  # it is closing them
+            links.append(
+                re.sub(r":.*", "", os.readlink(f"/proc/{pid}/fd/{fd}")))
     return sorted(links)
 
 

@@ -128,6 +128,20 @@ def test_another_user_is_built_in(tree):
         assert f"run as this user (default: {user})" in usage
 
 
+@pytest.mark.slow
+@pytest.mark.plain
+def test_without_libseccomp(host, tree):
+    make(tree, "SECCOMP=no", "BUILD=plain", "plain/portmap")
+    with host.popen([tree / "plain/portmap", "-f"], text=True,
+                    stderr=subprocess.PIPE) as p:
+        line = p.stderr.readline()
+        p.terminate()
+    assert re.search(r"ready .* sandbox=(landlock|none)$", line)
+    out = subprocess.run(["ldd", tree / "plain/portmap"], text=True, check=True,
+                         stdout=subprocess.PIPE).stdout
+    assert "seccomp" not in out
+
+
 @pytest.mark.parametrize("flags", ["ours", "dpkg's"])
 @pytest.mark.parametrize("name", ["portmap", "pmap_dump", "pmap_set",
                                   "rpcinfo"])
@@ -142,7 +156,8 @@ def test_hardening(tree, name, flags):
     assert re.search(r"GNU_STACK\s.*\sRW\s", out), "executable stack"
     assert "__stack_chk_fail" in out
     assert re.search(r"__(v?f?printf|v?snprintf|memcpy|fgets|read)_chk", out)
-    assert set(re.findall(r"NEEDED.*\[(.*?)\.so", out)) == {"libtirpc", "libc"}
+    assert set(re.findall(r"NEEDED.*\[(.*?)\.so", out)) == \
+        {"libtirpc", "libc", *(["libseccomp"] if name == "portmap" else [])}
 
 
 @pytest.mark.parametrize("systemd", [True, False])
