@@ -50,7 +50,6 @@ MODULES := accept addrfilt callit closer conn daemon datagram holder \
     ifaddr inherit landlock listen local log logsink loop \
     options peer policy priv record registry sandbox service sockdiag source \
     store stream table transport wire
-CLIENT_MODULES := client listing sockdiag wire
 OBJS = $(MODULES:%=$(BUILD)/%.o)
 
 all:
@@ -60,8 +59,15 @@ all: $(PROGRAMS:%=$(BUILD)/%)
 $(BUILD)/portmap: $(BUILD)/portmap.o $(OBJS)
 	$(LINK) -o $@ $^ $(LIBS) $(SECCOMP_LIBS)
 
-$(UTILITIES:%=$(BUILD)/%): %: %.o $(CLIENT_MODULES:%=$(BUILD)/%.o)
+$(BUILD)/pmap_set: $(BUILD)/pmap_set.o $(BUILD)/sockdiag.o
 	$(LINK) -o $@ $^ $(LIBS)
+
+$(BUILD)/rpcinfo: $(BUILD)/rpcinfo.o $(BUILD)/wire.o
+	$(LINK) -pthread -o $@ $^ $(LIBS) -lrt
+
+# the same, under a name that rpcbind has not
+$(BUILD)/pmap_dump: $(BUILD)/rpcinfo
+	$(call SAY,copy)cp $< $@
 
 $(BUILD)/portmap.o $(OBJS): PM_CPPFLAGS += -D_TIME_BITS=64
 $(BUILD)/sandbox.o: PM_CPPFLAGS += $(if $(SECCOMP_LIBS),,-DNO_SECCOMP)

@@ -6,6 +6,7 @@
  * pmap_set -u PROG VERS: unregister.
  */
 #include <errno.h>
+#include <getopt.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,16 +15,13 @@
 #include <unistd.h>
 
 #include <rpc/rpc.h>
+#include <rpc/pmap_clnt.h>
 #include <rpc/pmap_prot.h>
+#include <rpc/rpcb_clnt.h>
 
-#include "client.h"
 #include "decimal.h"
+#include "pmap.h"
 #include "sockdiag.h"
-#include "wire.h"
-
-/* A handle that is connected as the user `client_uid`, or NULL. */
-static CLIENT *client;
-static uid_t client_uid;
 
 /* What a line is. */
 enum line {
@@ -58,58 +56,17 @@ parse(char *line, struct mapping *m)
 }
 
 /*
- * Connect as `uid`, unless `client` is already that user's.  Return false after
- * a line on standard error.
+ * Say why libtirpc could not set or unset; it does not tell a refusal from a
+ * port mapper that hangs up.
  */
-static bool
-be_client_of(uid_t uid)
-{
-	if (client != NULL && client_uid == uid)
-		return (true);
-	if (client != NULL)
-		clnt_destroy(client);
-	client = client_open_local("pmap_set", uid);
-	client_uid = uid;
-	return (client != NULL);
-}
-
-/* Call SET or UNSET. */
-static enum clnt_stat
-call(rpcproc_t proc, struct mapping *m, bool_t *yes)
-{
-	return (client_call(client, proc, (xdrproc_t)wire_mapping, m,
-	    (xdrproc_t)xdr_bool, yes));
-}
-
-/*
- * Return the port of the entry with exactly this program, version and protocol,
- * or 0.  GETPORT is no substitute: it can return the port of another version.
- */
-static uint32_t
-registered(const struct mapping *m)
-{
-	struct client_mappings list;
-	uint32_t port = 0;
-
-	if (client_dump(client, &list) != RPC_SUCCESS)
-		return (0);
-	for (size_t i = 0; i < list.count; i++) {
-		const struct mapping *e = &list.entries[i];
-
-		if (e->prog == m->prog && e->vers == m->vers &&
-		    e->prot == m->prot)
-			port = e->port;
-	}
-	free(list.entries);
-	return (port);
-}
-
 static void
-complain(unsigned long line, const struct mapping *m)
+complain(const struct mapping *m)
 {
-	fprintf(stderr,
-	    "pmap_set: line %lu: program %" PRIu32 " version %" PRIu32 ": ",
-	    line, m->prog, m->vers);
+	fprintf(stderr, "program %" PRIu32 " version %" PRIu32 ": %s\n",
+	    m->prog, m->vers,
+	    rpc_createerr.cf_stat == RPC_SUCCESS
+		? "refused (see `journalctl -u portmap`)"
+		: clnt_spcreateerror("is portmap running?"));
 }
 
 static struct mapping *wanted;
@@ -136,10 +93,10 @@ choose_owner(struct mapping *m, unsigned long line, bool keep)
 	if (sockdiag_dump(m->prot, note_holder) == -1)
 		m->owner = geteuid();
 	if (m->owner == UID_UNKNOWN && !keep) {
-		complain(line, m);
 		fprintf(stderr,
-		    "left out: no socket is bound to port %" PRIu32 "\n",
-		    m->port);
+		    "pmap_set: line %lu: program %" PRIu32 " version %" PRIu32
+		    ": left out: no socket is bound to port %" PRIu32 "\n",
+		    line, m->prog, m->vers, m->port);
 		return (false);
 	}
 	if (m->owner == UID_UNKNOWN || geteuid() != UID_ROOT)
@@ -147,32 +104,30 @@ choose_owner(struct mapping *m, unsigned long line, bool keep)
 	return (true);
 }
 
-/* Register one mapping; false after a line on standard error. */
+/*
+ * Register one mapping, as its owner: the port mapper sees the effective uid of
+ * who connects.  Return false after a line on standard error.
+ */
 static bool
-set(struct mapping *m, unsigned long line)
+set(const struct mapping *m, unsigned long line)
 {
-	enum clnt_stat stat;
-	bool_t yes = FALSE;
-	uint32_t there;
+	uid_t own = geteuid();
+	bool done = false;
 
-	if (!be_client_of(m->owner))
-		return (false);
-	stat = call(PMAPPROC_SET, m, &yes);
-	if (stat == RPC_SUCCESS && yes)
-		return (true);
-	complain(line, m);
-	if (stat != RPC_SUCCESS)
-		fprintf(stderr, "%s\n", clnt_sperrno(stat));
-	else if ((there = registered(m)) != 0 && there != m->port)
-		fprintf(stderr,
-		    "refused: it is registered at port %" PRIu32 " already\n",
-		    there);
-	else if (geteuid() != UID_ROOT)
-		fprintf(stderr, "refused: only root may register that, or the "
-				"port mapper's log says why\n");
-	else
-		fprintf(stderr, "refused: the port mapper's log says why\n");
-	return (false);
+	rpc_createerr.cf_stat = RPC_SUCCESS;
+	if (m->owner == own || seteuid(m->owner) == 0) {
+		done = pmap_set(m->prog, m->vers, (int)m->prot, (int)m->port);
+	} else {
+		rpc_createerr.cf_stat = RPC_SYSTEMERROR;
+		rpc_createerr.cf_error.re_errno = errno;
+	}
+	if (m->owner != own && seteuid(own) == -1)
+		abort(); /* never continue as the wrong user */
+	if (!done) {
+		fprintf(stderr, "pmap_set: line %lu: ", line);
+		complain(m);
+	}
+	return (done);
 }
 
 static int
@@ -217,21 +172,13 @@ set_all(bool keep)
 }
 
 static int
-unset(uint32_t prog, uint32_t vers)
+unset(const struct mapping *m)
 {
-	struct mapping m = {.prog = prog, .vers = vers};
-	enum clnt_stat stat;
-	bool_t yes = FALSE;
-
-	stat = call(PMAPPROC_UNSET, &m, &yes);
-	if (stat == RPC_SUCCESS && yes)
+	rpc_createerr.cf_stat = RPC_SUCCESS;
+	if (rpcb_unset(m->prog, m->vers, NULL))
 		return (0);
-	fprintf(stderr,
-	    "pmap_set: program %" PRIu32 " version %" PRIu32 ": %s\n", prog,
-	    vers,
-	    stat != RPC_SUCCESS
-		? clnt_sperrno(stat)
-		: "refused: the log of the port mapper says why");
+	fputs("pmap_set: ", stderr);
+	complain(m);
 	return (1);
 }
 
@@ -246,12 +193,13 @@ static void __attribute__((noreturn)) usage(FILE *to, int status)
 int
 main(int argc, char *argv[])
 {
+	static const struct option options[] = {
+	    {"help", no_argument, NULL, 'h'}, {0}};
 	bool keep = false, remove = false;
-	uint32_t prog, vers;
-	int c, status;
+	struct mapping m = {0};
+	int c;
 
-	while (
-	    (c = getopt_long(argc, argv, "ku", client_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "ku", options, NULL)) != -1) {
 		if (c == 'k')
 			keep = true;
 		else if (c == 'u')
@@ -264,19 +212,16 @@ main(int argc, char *argv[])
 	argc -= optind;
 	argv += optind;
 	if (remove ? keep || argc != 2 ||
-			 !decimal_parse_all(argv[0], UINT32_MAX, &prog) ||
-			 !decimal_parse_all(argv[1], UINT32_MAX, &vers)
+			 !decimal_parse_all(argv[0], UINT32_MAX, &m.prog) ||
+			 !decimal_parse_all(argv[1], UINT32_MAX, &m.vers)
 		   : argc != 0)
 		usage(stderr, 2);
-	if (!be_client_of(geteuid()))
-		return (1);
+	if (remove)
+		return (unset(&m));
 	if (sockdiag_open() == -1)
 		fprintf(stderr,
 		    "pmap_set: cannot use sock_diag: %s: you will own what is "
 		    "registered\n",
 		    strerror(errno));
-	status = remove ? unset(prog, vers) : set_all(keep);
-	if (client != NULL)
-		clnt_destroy(client);
-	return (status);
+	return (set_all(keep));
 }

@@ -2,30 +2,41 @@
 /*
  * rpcinfo: ask a port mapper what is registered, and call procedure 0 of RPC
  * servers.  Takes the options of rpcbind's rpcinfo, and prints the same, over
- * version 2 of the port mapper protocol.
+ * version 2 of the port mapper protocol.  Under the name pmap_dump it prints
+ * what is registered, also from the file of a daemon that does not run.
  */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
 #include <netconfig.h>
 #include <netdb.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <arpa/inet.h>
 #include <rpc/rpc.h>
+#include <rpc/pmap_prot.h>
 #include <rpc/rpcb_clnt.h>
 
-#include "client.h"
 #include "decimal.h"
-#include "listing.h"
+#include "store.h"
 #include "wire.h"
 
 enum {
-	RETRY_S = 5,       /* UDP calls are sent again */
-	VERSIONS_MAX = 256 /* to call without being asked for one */
+	SILENCE_S = 10,     /* to wait for a reply */
+	REPLY_S = 30,       /* and for the end of it, however it drips */
+	RETRY_S = 5,        /* UDP calls are sent again */
+	VERSIONS_MAX = 256, /* to call without being asked for one */
+	LIST_MAX = 65536,   /* entries; portmap has 16386 at most */
+	WORDS_LEN = 256     /* bytes of a list of versions */
 };
 
 /* A mode that has no option: the list, and a call with -T. */
@@ -43,14 +54,26 @@ struct request {
 	bool datagram;       /* over UDP */
 };
 
+/* What a port mapper has, without the owners, which version 2 does not tell. */
+struct list {
+	struct mapping *entries;
+	size_t count;
+};
+
+static const struct option help[] = {{"help", no_argument, NULL, 'h'}, {0}};
+static const char *program = "rpcinfo"; /* under which name we run */
+
 static void __attribute__((noreturn)) usage(FILE *to, int status)
 {
-	fputs("usage: rpcinfo [-p | -s] [HOST]\n"
-	      "       rpcinfo [-n PORT] -u | -t HOST PROGRAM [VERSION]\n"
-	      "       rpcinfo -T udp | tcp HOST PROGRAM [VERSION]\n"
-	      "       rpcinfo -a ADDRESS -T udp | tcp PROGRAM [VERSION]\n"
-	      "       rpcinfo -b PROGRAM VERSION\n"
-	      "       rpcinfo -d [-T NETID] PROGRAM VERSION\n",
+	fputs(strcmp(program, "pmap_dump") == 0
+		  ? "usage: pmap_dump [-p] [HOST]\n"
+		    "       pmap_dump -f FILE\n"
+		  : "usage: rpcinfo [-p | -s] [HOST]\n"
+		    "       rpcinfo [-n PORT] -u | -t HOST PROGRAM [VERSION]\n"
+		    "       rpcinfo -T udp | tcp HOST PROGRAM [VERSION]\n"
+		    "       rpcinfo -a ADDRESS -T udp | tcp PROGRAM [VERSION]\n"
+		    "       rpcinfo -b PROGRAM VERSION\n"
+		    "       rpcinfo -d [-T NETID] PROGRAM VERSION\n",
 	    to);
 	exit(status);
 }
@@ -60,7 +83,7 @@ fail(const char *fmt, ...)
 {
 	va_list ap;
 
-	fputs("rpcinfo: ", stderr);
+	fprintf(stderr, "%s: ", program);
 	va_start(ap, fmt);
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
@@ -100,27 +123,336 @@ version_of(const char *text)
 	return (number);
 }
 
-/* Print what is registered at a host, or with NULL on the local socket. */
-static int
-list(char mode, const char *host)
+/*
+ * The port mapper, and what it has.
+ */
+
+/* Look up the IPv4 address of a name. */
+static struct sockaddr_in
+resolve(const char *host, in_port_t port)
 {
-	CLIENT *client = host == NULL ? client_open_local("rpcinfo", geteuid())
-				      : client_open("rpcinfo", host);
-	struct client_mappings all;
+	const struct addrinfo hints = {
+	    .ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
+	struct sockaddr_in addr;
+	struct addrinfo *found;
+	int error = getaddrinfo(host, NULL, &hints, &found);
+
+	if (error != 0)
+		fail("%s: %s", host, gai_strerror(error));
+	memcpy(&addr, found->ai_addr, sizeof(addr));
+	freeaddrinfo(found);
+	addr.sin_port = htons(port);
+	return (addr);
+}
+
+static CLIENT *
+open_local(void)
+{
+	struct sockaddr_un addr = {
+	    .sun_family = AF_UNIX, .sun_path = PMAP_LOCAL_PATH};
+	struct netbuf buf = {sizeof(addr), sizeof(addr), &addr};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CLIENT *client;
+
+	if (fd == -1 ||
+	    connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == -1)
+		fail("cannot connect to " PMAP_LOCAL_PATH
+		     ": %s: is portmap running?",
+		    strerror(errno));
+	client = clnt_vc_create(fd, &buf, PMAP_PROG, PMAPVERS, 0, 0);
+	if (client == NULL)
+		fail("%s", clnt_sperrno(rpc_createerr.cf_stat));
+	return (client);
+}
+
+static CLIENT *
+open_tcp(const char *host)
+{
+	struct sockaddr_in addr = resolve(host, PMAP_PORT);
+	int fd = RPC_ANYSOCK;
+	CLIENT *client = clnttcp_create(&addr, PMAP_PROG, PMAPVERS, &fd, 0, 0);
 
 	if (client == NULL)
-		return (1);
-	if (client_dump(client, &all) != RPC_SUCCESS)
-		fail("%s", clnt_sperror(client, host == NULL ? "" : host));
+		fail("%s", clnt_spcreateerror(host));
+	return (client);
+}
+
+static void
+on_deadline(union sigval value)
+{
+	(void)value;
+	dprintf(STDERR_FILENO, "%s: the reply has no end\n", program);
+	_exit(1);
+}
+
+/*
+ * Call a procedure, and wait for all of the reply.  libtirpc waits as long as
+ * bytes come, and blocks all signals meanwhile, so the deadline is a thread's.
+ */
+static enum clnt_stat
+call(CLIENT *client, rpcproc_t proc, xdrproc_t decode, void *results)
+{
+	static const struct timeval timeout = {.tv_sec = SILENCE_S};
+	const struct itimerspec deadline = {.it_value.tv_sec = REPLY_S};
+	struct sigevent event = {.sigev_notify = SIGEV_THREAD};
+	enum clnt_stat stat;
+	timer_t timer;
+
+	event.sigev_notify_function = on_deadline;
+	if (timer_create(CLOCK_MONOTONIC, &event, &timer) == -1 ||
+	    timer_settime(timer, 0, &deadline, NULL) == -1)
+		fail("cannot set a timer: %s", strerror(errno));
+	stat = clnt_call(
+	    client, proc, (xdrproc_t)wire_void, NULL, decode, results, timeout);
+	timer_delete(timer);
+	return (stat);
+}
+
+/*
+ * Append an entry.  Return it, or NULL when out of memory or at LIST_MAX.  The
+ * room doubles each time that the count is a power of two: then it is used up.
+ */
+static struct mapping *
+add_entry(struct list *list)
+{
+	size_t n = list->count;
+
+	if (n == LIST_MAX)
+		return (NULL);
+	if ((n & (n - 1)) == 0) {
+		struct mapping *more = reallocarray(
+		    list->entries, n == 0 ? 1 : 2 * n, sizeof(*more));
+
+		if (more == NULL)
+			return (NULL);
+		list->entries = more;
+	}
+	list->entries[n] = (struct mapping){.owner = UID_UNKNOWN};
+	list->count++;
+	return (&list->entries[n]);
+}
+
+/*
+ * RFC 1833 section 3.1, pmaplist.  libtirpc's xdr_pmaplist() reads memory that
+ * it has freed when it frees a list (1.3.7), and keeps 64 bits of a number.
+ */
+static bool_t
+decode_list(XDR *xdrs, struct list *list)
+{
+	struct mapping *m;
+	bool_t more;
+
+	for (;;) {
+		if (!xdr_bool(xdrs, &more))
+			return (FALSE);
+		if (!more)
+			return (TRUE);
+		if ((m = add_entry(list)) == NULL || !wire_mapping(xdrs, m))
+			return (FALSE);
+	}
+}
+
+static struct list
+ask_for_list(CLIENT *client, const char *host)
+{
+	struct list all = {NULL, 0};
+
+	if (call(client, PMAPPROC_DUMP, (xdrproc_t)decode_list, &all) !=
+	    RPC_SUCCESS)
+		fail("%s", clnt_sperror(client, host));
 	clnt_destroy(client);
+	return (all);
+}
+
+static int
+by_order(const void *a, const void *b)
+{
+	const struct slot *s = a, *t = b;
+
+	return ((s->order > t->order) - (s->order < t->order));
+}
+
+/* Read the file that a daemon keeps (store.h, table.h). */
+static struct list
+read_file(const char *path)
+{
+	static struct slot slots[TABLE_SLOTS];
+	char head[STORE_HEAD];
+	struct list all = {NULL, 0};
+	FILE *f = fopen(path, "re");
+	size_t n = 0, used = 0;
+
+	if (f == NULL)
+		fail("%s: %s", path, strerror(errno));
+	if (fread(head, sizeof(head), 1, f) != 1 ||
+	    strncmp(head, STORE_FORMAT, strlen(STORE_FORMAT)) != 0)
+		fail("%s: not a file of portmap's", path);
+	n = fread(slots, sizeof(slots[0]), TABLE_SLOTS, f);
+	fclose(f);
+	for (size_t i = 0; i < n; i++)
+		if (slots[i].used)
+			slots[used++] = slots[i];
+	qsort(slots, used, sizeof(slots[0]), by_order);
+	for (size_t i = 0; i < used; i++) {
+		struct mapping *m = add_entry(&all);
+
+		if (m == NULL)
+			fail("out of memory");
+		*m = slots[i].m;
+	}
+	return (all);
+}
+
+/*
+ * Printing it, in the columns of rpcbind's rpcinfo.
+ */
+
+/* Return the name of a protocol, or its number until the next call. */
+static const char *
+netid_of(uint32_t prot)
+{
+	static char number[16];
+
+	if (prot == IPPROTO_TCP)
+		return ("tcp");
+	if (prot == IPPROTO_UDP)
+		return ("udp");
+	snprintf(number, sizeof(number), "%" PRIu32, prot);
+	return (number);
+}
+
+static const char *
+name_of(uint32_t prog, const char *otherwise)
+{
+	const struct rpcent *entry = getrpcbynumber((int)prog);
+
+	return (entry == NULL ? otherwise : entry->r_name);
+}
+
+static void
+print_ports(const struct list *all)
+{
+	puts("   program vers proto   port  service");
+	for (size_t i = 0; i < all->count; i++) {
+		const struct mapping *m = &all->entries[i];
+		const char *name = name_of(m->prog, "");
+
+		printf("%10" PRIu32 "%5" PRIu32 "%6s%7" PRIu32 "%s%s\n",
+		    m->prog, m->vers, netid_of(m->prot), m->port,
+		    name[0] == '\0' ? "" : "  ", name);
+	}
+}
+
+/* As universal addresses.  Version 2 knows no owner and no address. */
+static void
+print_addresses(const struct list *all)
+{
+	char address[32];
+
+	puts("   program version netid     address                service    "
+	     "owner");
+	for (size_t i = 0; i < all->count; i++) {
+		const struct mapping *m = &all->entries[i];
+
+		snprintf(address, sizeof(address), "0.0.0.0.%u.%u",
+		    m->port >> 8, m->port & 0xff);
+		printf("%10" PRIu32 "%5" PRIu32
+		       "    %-9s %-22s %-10s unknown\n",
+		    m->prog, m->vers, netid_of(m->prot), address,
+		    name_of(m->prog, "-"));
+	}
+}
+
+/* Prepend a word to a list of words with commas, unless it is in it. */
+static void
+prepend(char list[WORDS_LEN], const char *word)
+{
+	size_t len = strlen(word), n;
+	char rest[WORDS_LEN];
+
+	for (const char *p = list; *p != '\0'; p += n + (p[n] == ',')) {
+		n = strcspn(p, ",");
+		if (n == len && memcmp(p, word, n) == 0)
+			return;
+	}
+	memcpy(rest, list, sizeof(rest));
+	snprintf(list, WORDS_LEN, "%s%s%.*s", word, rest[0] == '\0' ? "" : ",",
+	    (int)(WORDS_LEN - len - 2), rest);
+}
+
+static int
+by_program(const void *a, const void *b)
+{
+	const struct mapping *const *m = a, *const *n = b;
+
+	if ((*m)->prog != (*n)->prog)
+		return ((*m)->prog > (*n)->prog ? 1 : -1);
+	return ((*m > *n) - (*m < *n));
+}
+
+/* Print one line for each program, in the order of their first entries. */
+static void
+print_summary(const struct list *all)
+{
+	const struct mapping *entries = all->entries;
+	size_t n = all->count;
+	const struct mapping **sorted = calloc(n, sizeof(entries));
+	/* the next entry of the same program, or 0; and whether it is one */
+	size_t *next = calloc(n, sizeof(*next));
+	bool *later = calloc(n, sizeof(*later));
+
+	if (sorted == NULL || next == NULL || later == NULL)
+		fail("out of memory");
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = &entries[i];
+	qsort(sorted, n, sizeof(sorted[0]), by_program);
+	for (size_t i = 1; i < n; i++) {
+		if (sorted[i]->prog != sorted[i - 1]->prog)
+			continue;
+		next[sorted[i - 1] - entries] = (size_t)(sorted[i] - entries);
+		later[sorted[i] - entries] = true;
+	}
+	puts("   program version(s) netid(s)                         service  "
+	     "   owner");
+	for (size_t i = 0; i < n; i++) {
+		char versions[WORDS_LEN] = "", netids[WORDS_LEN] = "";
+		char number[16];
+
+		if (later[i])
+			continue;
+		for (size_t j = i;; j = next[j]) {
+			snprintf(number, sizeof(number), "%" PRIu32,
+			    entries[j].vers);
+			prepend(versions, number);
+			prepend(netids, netid_of(entries[j].prot));
+			if (next[j] == 0)
+				break;
+		}
+		printf("%10" PRIu32 "  %-10s%-32s %-11s unknown\n",
+		    entries[i].prog, versions, netids,
+		    name_of(entries[i].prog, "-"));
+	}
+	free(sorted);
+	free(next);
+	free(later);
+}
+
+/* Print what is registered at a host, or with NULL on the local socket. */
+static int
+print_list(char mode, const char *host)
+{
+	struct list all =
+	    ask_for_list(host == NULL ? open_local() : open_tcp(host),
+		host == NULL ? "" : host);
+
 	if (all.count == 0)
 		puts("No remote programs registered.");
 	else if (mode == 'p')
-		listing_ports(&all);
+		print_ports(&all);
 	else if (mode == 's')
-		listing_summary(&all);
+		print_summary(&all);
 	else
-		listing_addresses(&all);
+		print_addresses(&all);
 	free(all.entries);
 	return (fflush(stdout) == EOF ? 1 : 0);
 }
@@ -133,8 +465,7 @@ static enum clnt_stat
 ping(CLIENT *client, rpcvers_t vers)
 {
 	clnt_control(client, CLSET_VERS, (void *)&vers);
-	return (client_call(client, NULLPROC, (xdrproc_t)wire_void, NULL,
-	    (xdrproc_t)wire_void, NULL));
+	return (call(client, NULLPROC, (xdrproc_t)wire_void, NULL));
 }
 
 /* Print whether a version replied. */
@@ -207,8 +538,8 @@ connect_to(
 
 	if (r->address != NULL)
 		addr = parse_address(r->address);
-	else if (client_resolve("rpcinfo", host, r->port, &addr) == -1)
-		exit(1);
+	else
+		addr = resolve(host, r->port);
 	client = r->datagram ? clntudp_create(&addr, prog, vers, retry, &fd)
 			     : clnttcp_create(&addr, prog, vers, &fd, 0, 0);
 	if (client == NULL) {
@@ -220,10 +551,10 @@ connect_to(
 
 /* Call a version of a program, or with NULL each that it has. */
 static int
-ping_all(const struct request *r, const char *host, const char *program,
+ping_all(const struct request *r, const char *host, const char *name,
     const char *version)
 {
-	rpcprog_t prog = program_of(program);
+	rpcprog_t prog = program_of(name);
 	rpcvers_t low = version == NULL ? 0 : version_of(version), high = low;
 	CLIENT *client = connect_to(r, host, prog, low);
 	int status = 0;
@@ -231,7 +562,7 @@ ping_all(const struct request *r, const char *host, const char *program,
 	if (version == NULL)
 		find_versions(client, prog, &low, &high);
 	if (high - low >= VERSIONS_MAX)
-		fail("%s has versions %lu to %lu: name one", program,
+		fail("%s has versions %lu to %lu: name one", name,
 		    (unsigned long)low, (unsigned long)high);
 	for (rpcvers_t vers = low; vers <= high; vers++) {
 		enum clnt_stat stat = ping(client, vers);
@@ -267,9 +598,9 @@ print_reply(
 }
 
 static int
-broadcast(const char *program, const char *version)
+broadcast(const char *name, const char *version)
 {
-	rpcprog_t prog = program_of(program);
+	rpcprog_t prog = program_of(name);
 	rpcvers_t vers = version_of(version);
 	enum clnt_stat stat;
 
@@ -284,17 +615,21 @@ broadcast(const char *program, const char *version)
 
 /* Remove a version, on every transport or on that of -T. */
 static int
-unregister(const struct request *r, const char *program, const char *version)
+unregister(const struct request *r, const char *name, const char *version)
 {
-	rpcprog_t prog = program_of(program);
+	rpcprog_t prog = program_of(name);
 	rpcvers_t vers = version_of(version);
 	struct netconfig *conf = NULL;
 
 	if (r->netid != NULL && (conf = getnetconfigent(r->netid)) == NULL)
 		fail("unknown transport: %s", r->netid);
+	rpc_createerr.cf_stat = RPC_SUCCESS;
 	if (!rpcb_unset(prog, vers, conf))
-		fail("Could not delete registration for prog %s version %s",
-		    program, version);
+		fail("Could not delete registration for prog %s version %s: %s",
+		    name, version,
+		    rpc_createerr.cf_stat == RPC_SUCCESS
+			? "refused (see `journalctl -u portmap`)"
+			: clnt_spcreateerror("is portmap running?"));
 	if (conf != NULL)
 		freenetconfigent(conf);
 	return (0);
@@ -328,8 +663,8 @@ parse(int argc, char *argv[], struct request *r)
 {
 	int c;
 
-	while ((c = getopt_long(argc, argv, "a:bdlmn:pstT:u", client_options,
-		    NULL)) != -1) {
+	while (
+	    (c = getopt_long(argc, argv, "a:bdlmn:pstT:u", help, NULL)) != -1) {
 		switch (c) {
 		case 'a':
 			r->address = optarg;
@@ -361,6 +696,33 @@ parse(int argc, char *argv[], struct request *r)
 		usage(stderr, 1);
 }
 
+/* pmap_dump is `rpcinfo -p` for hosts that have another rpcinfo. */
+static int
+pmap_dump(int argc, char *argv[])
+{
+	const char *file = NULL;
+	struct list all;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "f:p", help, NULL)) != -1) {
+		if (c == 'h')
+			usage(stdout, 0);
+		if (c == 'f')
+			file = optarg;
+		else if (c != 'p') /* which means nothing here */
+			usage(stderr, 2);
+	}
+	if (argc - optind > (file == NULL))
+		usage(stderr, 2);
+	if (file == NULL)
+		return (print_list(
+		    'p', optind < argc ? argv[optind] : "127.0.0.1"));
+	all = read_file(file);
+	print_ports(&all);
+	free(all.entries);
+	return (fflush(stdout) == EOF ? 1 : 0);
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -368,6 +730,10 @@ main(int argc, char *argv[])
 	const char *word[4] = {NULL};
 	size_t words = 0;
 
+	if (strcmp(basename(argv[0]), "pmap_dump") == 0) {
+		program = "pmap_dump";
+		return (pmap_dump(argc, argv));
+	}
 	parse(argc, argv, &r);
 	if (r.address != NULL)
 		word[words++] = ""; /* in the place of the host */
@@ -383,7 +749,7 @@ main(int argc, char *argv[])
 	case 'p':
 	case 's':
 		if (words <= 1)
-			return (list(r.mode, word[0]));
+			return (print_list(r.mode, word[0]));
 		break;
 	case 'b':
 	case 'd':

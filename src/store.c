@@ -22,7 +22,7 @@
 #define FILE_NAME "mappings"
 
 struct store {
-	char head[64];
+	char head[STORE_HEAD];
 	struct slot slots[TABLE_SLOTS];
 };
 
@@ -31,24 +31,24 @@ static volatile sig_atomic_t truncated;
 
 /* What the file begins with in this boot, whose id is in random(4). */
 static void
-make_head(char head[64])
+make_head(char head[STORE_HEAD])
 {
 	char boot[40] = "-";
 	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
 
-	memset(head, 0, 64);
+	memset(head, 0, STORE_HEAD);
 	if (f != NULL) {
 		(void)!fscanf(f, "%39s", boot);
 		fclose(f);
 	}
-	snprintf(head, 64, "portmap 2 boot=%s\n", boot);
+	snprintf(head, STORE_HEAD, STORE_FORMAT "boot=%s\n", boot);
 }
 
 /* Return why this file is not trusted, or NULL. */
 static const char *
-distrust(int fd, uid_t uid, const char head[64])
+distrust(int fd, uid_t uid, const char head[STORE_HEAD])
 {
-	char found[64];
+	char found[STORE_HEAD];
 	struct stat st;
 
 	if (fstat(fd, &st) == -1)
@@ -72,7 +72,7 @@ distrust(int fd, uid_t uid, const char head[64])
 
 /* Open the file of an earlier process, or remove it.  Return -1 if none. */
 static int
-open_old(int dir_fd, uid_t uid, const char head[64])
+open_old(int dir_fd, uid_t uid, const char head[STORE_HEAD])
 {
 	int fd = openat(dir_fd, FILE_NAME,
 	    O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -93,7 +93,7 @@ open_old(int dir_fd, uid_t uid, const char head[64])
 
 /* Create an empty file, which counts when it has its head.  Return -1 or it. */
 static int
-create(int dir_fd, const char head[64])
+create(int dir_fd, const char head[STORE_HEAD])
 {
 	int error,
 	    fd = openat(dir_fd, FILE_NAME,
@@ -102,7 +102,7 @@ create(int dir_fd, const char head[64])
 	if (fd == -1)
 		return (-1);
 	error = posix_fallocate(fd, 0, sizeof(struct store));
-	if (error == 0 && pwrite(fd, head, 64, 0) == 64)
+	if (error == 0 && pwrite(fd, head, STORE_HEAD, 0) == STORE_HEAD)
 		return (fd);
 	if (error == 0)
 		error = errno;
@@ -142,7 +142,7 @@ map(int fd)
 struct slot *
 store_open(int dir_fd, uid_t uid)
 {
-	char head[64];
+	char head[STORE_HEAD];
 	int fd = -1;
 
 	make_head(head);

@@ -14,6 +14,11 @@
  * its format and the boot for which it is valid.
  */
 
+#define STORE_FORMAT "portmap 2 "
+enum {
+	STORE_HEAD = 64 /* bytes of that line, which STORE_FORMAT begins */
+};
+
 /*
  * Map the file in the run directory `dir_fd`, or create it, and return its
  * slots.  It is trusted if only root or the user `uid`, as whom portmap will

@@ -10,9 +10,8 @@ ifaddr listen closer store
 local holder transport
 inherit registry datagram stream
 accept callit
-service options client
-listing
-portmap pmap_dump pmap_set rpcinfo'
+service options
+portmap pmap_set rpcinfo'
 layer() {
 	echo "$layers" | grep -nw "$1" | cut -d: -f1
 }

@@ -2,6 +2,7 @@
 """Our rpcinfo next to Debian's: the same output and the same exit codes."""
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -168,6 +169,42 @@ def test_a_list_without_end(host):
         assert p.communicate(timeout=10)[0] == \
             "rpcinfo: 127.0.0.1: RPC: Can't decode result\n"
         assert p.returncode == 1
+
+
+@pytest.mark.slow
+def test_a_list_that_drips(host):
+    """libtirpc's timeout begins again with each byte."""
+    with host.bound(socket.SOCK_STREAM, 111) as listener, host.popen(
+            [OURS, "-p", "127.0.0.1"], stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True) as p:
+        listener.settimeout(5)
+        with listener.accept()[0] as s:
+            xid = s.recv(1000)[4:8]
+            s.sendall(rpc.words(0x80001000) + xid + rpc.words(1, 0, 0, 0, 0))
+            with pytest.raises(OSError):
+                for byte in rpc.words(1, PROG, 1, UDP, 5000) * 5:
+                    s.sendall(bytes([byte]))
+                    time.sleep(0.5)
+        assert p.communicate(timeout=10)[0] == "rpcinfo: the reply has no end\n"
+        assert p.returncode == 1
+
+
+def test_a_summary_of_many(host, daemon):
+    """The cost grows with the list, and not with its square."""
+    entries = b"".join(rpc.words(1, PROG + i % 30000, 1 + i // 30000, UDP, 5000)
+                       for i in range(60000)) + rpc.words(0)
+    daemon.stop()
+    with host.bound(socket.SOCK_STREAM, 111) as listener, host.popen(
+            [OURS, "-s", "127.0.0.1"], stdout=subprocess.PIPE,
+            text=True) as p:
+        listener.settimeout(5)
+        with listener.accept()[0] as s:
+            xid = s.recv(1000)[4:8]
+            body = xid + rpc.words(1, 0, 0, 0, 0) + entries
+            s.sendall(rpc.words(0x80000000 | len(body)) + body)
+            lines = p.communicate(timeout=10)[0].splitlines()[1:]
+    assert [line.split()[:3] for line in lines] == \
+        [[str(PROG + i), "2,1", "udp"] for i in range(30000)]
 
 
 def test_a_server_of_too_many_versions(host, daemon):
