@@ -86,7 +86,7 @@ $(BUILD)/choices: FORCE
 # UNITDIR= leaves out systemd's units, SYSVDIR= the script for SysV init;
 # INITSCRIPT=portmap.openrc installs OpenRC's script in its place.
 UNITS := $(if $(UNITDIR),$(addprefix portmap,.service .socket \
-    -abstract.socket -local.path -local.service))
+    -abstract.socket))
 # The names that other units require: links next to the units, not Alias=, whose
 # links in /etc outlive an uninstall.
 UNIT_LINKS := $(if $(UNITDIR),service socket)

@@ -114,6 +114,10 @@ write_pid(void)
 	if (ftruncate(pid_fd, 0) == -1 ||
 	    pwrite(pid_fd, text, (size_t)n, 0) != n)
 		log_warning("cannot write the pid file: %s", strerror(errno));
+	/* root may believe what is in it, so we must not be able to change it
+	 */
+	close(pid_fd);
+	pid_fd = -1;
 }
 
 /*
@@ -305,6 +309,4 @@ void
 daemon_stopping(void)
 {
 	notify_send("STOPPING=1");
-	if (pid_fd != -1 && ftruncate(pid_fd, 0) == -1)
-		log_warning("cannot empty the pid file: %s", strerror(errno));
 }

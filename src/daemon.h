@@ -63,7 +63,7 @@ int64_t daemon_tick(int64_t now);
  */
 void daemon_store_fd(int fd);
 
-/* Report that we stop: notify the service manager, empty the pid file. */
+/* Notify the service manager that we stop. */
 void daemon_stopping(void);
 
 #endif

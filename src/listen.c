@@ -109,8 +109,8 @@ listen_set_options(int fd, enum listen_kind kind)
 }
 
 /*
- * With `share`, permit another UDP socket on the same port; else permit none.
- * Applies to inherited sockets, too.
+ * With `share`, permit another UDP socket of the same user on the same port;
+ * else permit none.  Applies to inherited sockets, too.
  */
 static void
 set_sharing(const struct listen_sockets *set, int share)
@@ -118,15 +118,15 @@ set_sharing(const struct listen_sockets *set, int share)
 	for (size_t i = 0; i < set->count; i++) {
 		if (set->sockets[i].kind != LISTEN_UDP)
 			continue;
-		set_option(set->sockets[i].fd, SOL_SOCKET, SO_REUSEADDR, share);
-		set_option(set->sockets[i].fd, SOL_SOCKET, SO_REUSEPORT, 0);
+		set_option(set->sockets[i].fd, SOL_SOCKET, SO_REUSEADDR, 0);
+		set_option(set->sockets[i].fd, SOL_SOCKET, SO_REUSEPORT, share);
 	}
 }
 
 /*
  * Open one socket.  For TCP, SO_REUSEADDR permits bind() while connections are
- * in TIME_WAIT.  For UDP, with `shares`, it permits bind() next to a socket of
- * ours for which set_sharing() was called.
+ * in TIME_WAIT.  For UDP, with `shares`, SO_REUSEPORT permits bind() next to a
+ * socket of ours for which set_sharing() was called, and next to no other's.
  */
 static void
 open_inet(struct listen_sockets *set, struct in_addr addr, in_port_t port,
@@ -147,7 +147,8 @@ open_inet(struct listen_sockets *set, struct in_addr addr, in_port_t port,
 		set_option(fd, IPPROTO_IP, IP_FREEBIND, 1);
 	listen_set_options(fd, s.kind);
 	if (type == SOCK_STREAM || shares)
-		set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+		set_option(
+		    fd, SOL_SOCKET, shares ? SO_REUSEPORT : SO_REUSEADDR, 1);
 	if (bind(fd, (const struct sockaddr *)&sin, sizeof(sin)) == -1 ||
 	    (type == SOCK_STREAM && listen(fd, LISTEN_BACKLOG) == -1))
 		cannot_bind(&sin, proto);

@@ -91,7 +91,7 @@ choose_owner(struct mapping *m, unsigned long line, bool keep)
 	wanted = m;
 	m->owner = UID_UNKNOWN;
 	if (sockdiag_dump(m->prot, note_holder) == -1)
-		m->owner = geteuid();
+		m->owner = UID_UNKNOWN;
 	if (m->owner == UID_UNKNOWN && !keep) {
 		fprintf(stderr,
 		    "pmap_set: line %lu: program %" PRIu32 " version %" PRIu32
@@ -220,8 +220,8 @@ main(int argc, char *argv[])
 		return (unset(&m));
 	if (sockdiag_open() == -1)
 		fprintf(stderr,
-		    "pmap_set: cannot use sock_diag: %s: you will own what is "
-		    "registered\n",
+		    "pmap_set: cannot ask who is bound to a port: sock_diag: "
+		    "%s: -k registers without asking\n",
 		    strerror(errno));
 	return (set_all(keep));
 }

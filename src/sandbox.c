@@ -66,10 +66,9 @@ static const int always[] = {
     SCMP_SYS(setsockopt), SCMP_SYS(shutdown), SCMP_SYS(close),
     /* ip_unprivileged_port_start */
     SCMP_SYS(pread64),
-    /* the log, and the pid file at the end */
+    /* the log */
     SCMP_SYS(write), SCMP_SYS(fstat), SCMP_SYS(fstat64), SCMP_SYS(newfstatat),
-    SCMP_SYS(fstatat64), SCMP_SYS(statx), SCMP_SYS(ftruncate),
-    SCMP_SYS(ftruncate64), SCMP_SYS(getpid),
+    SCMP_SYS(fstatat64), SCMP_SYS(statx), SCMP_SYS(getpid),
     /* CALLIT, getifaddrs(3), and the abstract name when it is free again */
     SCMP_SYS(getsockname), SCMP_SYS(getrandom), SCMP_SYS(bind),
     SCMP_SYS(listen), SCMP_SYS(umask),

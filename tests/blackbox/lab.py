@@ -470,6 +470,11 @@ class Portmap:
     def fds(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
+    def lowest_free(self):
+        """The descriptor that it gets next."""
+        used = set(map(int, os.listdir(f"/proc/{self.pid}/fd")))
+        return min(set(range(len(used) + 1)) - used)
+
     def cpu(self):
         """Seconds of CPU used so far."""
         fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text() \

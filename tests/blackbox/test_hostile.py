@@ -432,7 +432,7 @@ def test_out_of_descriptors_at_accept(host, start, kind):
     daemon = start(host, "-u", "root")  # ours, so its limit is ours to set
     daemon.expect("error what=accept errno=EMFILE", "suppressed ")
     resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE,
-                     (daemon.fds(), 1024))
+                     (daemon.lowest_free(), 1024))
     with getattr(host, kind)() as c:
         daemon.expect_line("error what=accept")
         daemon.rests()

@@ -9,7 +9,8 @@ import subprocess
 
 import pytest
 
-from lab import NOBODY, ROOT, copy_tree, make, until
+import rpc
+from lab import BUILD, NOBODY, ROOT, copy_tree, make, need_uid, until
 from rpc import UDP
 
 pytestmark = pytest.mark.plain
@@ -43,8 +44,6 @@ def files(directory):
           "usr/local/lib/systemd/system/portmap.service",
           "usr/local/lib/systemd/system/portmap.socket",
           "usr/local/lib/systemd/system/portmap-abstract.socket",
-          "usr/local/lib/systemd/system/portmap-local.path",
-          "usr/local/lib/systemd/system/portmap-local.service",
           "usr/local/lib/systemd/system/rpcbind.service",
           "usr/local/lib/systemd/system/rpcbind.socket",
           "etc/init.d/portmap"}),
@@ -63,8 +62,6 @@ def files(directory):
       "usr/share/man/man7/portmap.7", "lib/systemd/system/portmap.service",
       "lib/systemd/system/portmap.socket",
       "lib/systemd/system/portmap-abstract.socket",
-      "lib/systemd/system/portmap-local.path",
-      "lib/systemd/system/portmap-local.service",
       "lib/systemd/system/rpcbind.service",
       "lib/systemd/system/rpcbind.socket"})])
 def test_uninstall_removes_what_install_installs(tree, tmp_path, variables,
@@ -312,6 +309,69 @@ def test_a_process_that_calls_itself_portmap(host, script):
         assert code == 0 and "already" not in out
         assert other.poll() is None and pid_of(host) != other.pid
         other.kill()
+
+
+def test_a_pid_file_that_names_another_process(host, script):
+    """Root sends a signal to whatever it names."""
+    script("start")
+    pid_file = host.path("/run/portmap/portmap.pid")
+    ours = pid_file.read_text()
+    with host.popen(["sleep", "100"]) as other:
+        for text in (f"{other.pid}\n", f"{ours.strip()}/../{other.pid}\n",
+                     "-1\n", "\n", ""):
+            pid_file.write_text(text)
+            for verb in ("stop", "reload"):
+                code, out = script(verb)
+                assert code != 0
+                assert "does not name the portmap that runs" in out
+        assert other.poll() is None
+        other.kill()
+    pid_file.write_text(ours)
+
+
+@pytest.fixture
+def postinst(host, daemon):
+    """Call a function of the Debian package's postinst, as root."""
+    text = (ROOT / "src/init/debian/portmap.postinst").read_text()
+    functions = text[:text.index("\ncase $1 in")]
+
+    def call(function):
+        return host.run(["sh", "-s"], input=f"PATH={BUILD}:$PATH\n"
+                        f"{functions}\n{function}\n")
+    return call
+
+
+@pytest.mark.plain
+def test_what_rpcbind_had_registered(host, postinst):
+    """Its directory is another user's, who may want root to read and write
+    what he cannot."""
+    need_uid(NOBODY)
+    directory, secret = host.path("/run/rpcbind"), host.path("/run/secret")
+    target = host.path("/run/target")
+    for path in directory, target:
+        path.mkdir()
+    server = host.bound(socket.SOCK_DGRAM)
+    port = server.getsockname()[1]
+    entries = {name: b"".join(rpc.words(1, PROG + i, 1, UDP, port)
+                              for i in range(n)) + rpc.words(0)
+               for name, n in (("portmap.xdr", 2), ("secret", 3))}
+    (directory / "portmap.xdr").write_bytes(entries["portmap.xdr"])
+    (directory / "portmap.xdr.old").symlink_to("/run/target")
+    secret.write_bytes(entries["secret"])
+    secret.chmod(0o600)
+    for path in directory, directory / "portmap.xdr":
+        os.chown(path, NOBODY, NOBODY)
+    with server, host.local() as c:
+        assert postinst("take_over_mappings") == ""
+        known = [(PROG + i, 1, UDP, port) for i in range(2)]
+        assert c.dump()[2:] == known
+        assert list(target.iterdir()) == []
+        assert [p.name for p in directory.iterdir()] == ["portmap.xdr.old"]
+        (directory / "portmap.xdr").symlink_to("/run/secret")
+        postinst("take_over_mappings")
+        assert c.dump()[2:] == known
+        os.mkfifo(directory / "portmap.xdr")
+        postinst("take_over_mappings")
 
 
 def test_a_start_that_fails(host, script):

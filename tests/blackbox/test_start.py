@@ -10,14 +10,15 @@ import signal
 import socket
 import stat
 import subprocess
+import threading
 import time
 
 import pytest
 
 import rpc
 from lab import BUILD, NOBODY, NO_SANDBOX, PORTMAP, SANITIZED, \
-    WITHOUT_PASSRIGHTS, as_uid, connect_hosts, need_uid, refusing, status, \
-    until
+    WITHOUT_PASSRIGHTS, as_uid, connect_hosts, need_program, need_uid, \
+    refusing, status, until
 from rpc import TCP, UDP
 
 PROG = 300400
@@ -204,6 +205,32 @@ def test_nobody_can_listen_beside_us(host, start, kind):
                         s.bind((addr, 10111))
                         if kind == socket.SOCK_STREAM:
                             s.listen()
+
+
+@pytest.mark.plain
+def test_nobody_can_listen_beside_us_at_the_start(host):
+    """While our own UDP sockets share a port."""
+    need_program("strace")
+    with host.popen(["strace", "-D", "-qq", "-o", "/dev/null", "-e",
+                     "inject=bind:delay_exit=100000", PORTMAP, "-f", "-p",
+                     "10111"], stderr=subprocess.PIPE, text=True) as p:
+        until(lambda: host.run(["ss", "-Hlnu", "sport", "10111"]))
+        ready = threading.Thread(target=p.stderr.readline)
+        ready.start()
+        refused = bound = 0
+        while ready.is_alive():
+            for addr in ("0.0.0.0", "127.0.0.1"):
+                with host.socket(socket.AF_INET, socket.SOCK_DGRAM,
+                                 uid=NOBODY) as s:
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                    try:
+                        s.bind((addr, 10111))
+                        bound += 1
+                    except OSError:
+                        refused += 1
+        p.terminate()
+    assert bound == 0 and refused > 3 and p.returncode == 0
 
 
 def test_exactly_the_listed_sockets(host, daemon):
@@ -405,8 +432,11 @@ def test_the_background(host, log_daemon):
     assert (st.st_uid, stat.S_IMODE(st.st_mode)) == (0, 0o755)
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().split()
     assert fields[5] == str(pid), "leads a session of its own"
-    for fd in range(3):
-        assert os.readlink(f"/proc/{pid}/fd/{fd}").endswith("/null")
+    links = [os.readlink(f"/proc/{pid}/fd/{fd}")
+             for fd in sorted(map(int, os.listdir(f"/proc/{pid}/fd")))]
+    assert all(link.endswith("/null") for link in links[:3])
+    # root believes what is in that file
+    assert not [link for link in links if link.endswith("portmap.pid")]
     assert re.search(r"portmap\[\d+\]: ready port=111 user=daemon entries=2",
                      log_daemon.recv(2000).decode())
     # the same words once more
@@ -415,7 +445,6 @@ def test_the_background(host, log_daemon):
     os.kill(pid, signal.SIGTERM)
     until(lambda: not os.path.exists(f"/proc/{pid}"))
     assert "stopped signal=15" in log_daemon.recv(2000).decode()
-    assert pid_file.read_text() == ""
 
 
 def test_the_log_daemon_is_restarted(host, log_daemon):
@@ -584,9 +613,8 @@ def test_start_waits_for_every_origin(host):
 def test_start_and_use_in_one_line(host):
     """Init scripts rely on it: start returns when registration works."""
     script = (f"{PORTMAP} && echo {PROG} 1 tcp 111 | {BUILD}/pmap_set && "
-              f"kill $(cat /run/portmap/portmap.pid); "
-              f"s=$?; while [ -s /run/portmap/portmap.pid ]; do :; done; "
-              f"exit $s")
+              f"pid=$(cat /run/portmap/portmap.pid); kill $pid; "
+              f"s=$?; while kill -0 $pid 2>/dev/null; do :; done; exit $s")
     for _ in range(20 if SANITIZED else 200):
         host.run(["sh", "-c", script])
 
@@ -598,7 +626,6 @@ def test_stop(host, daemon, sig):
         b.sock.sendall(b"\x80\0")
         daemon.stop(sig)
     daemon.expect_line(rf"stopped signal={int(sig)} entries=2")
-    assert host.path("/run/portmap/portmap.pid").read_text() == ""
 
 
 def test_signals(host, daemon):
