@@ -19,7 +19,7 @@ identify(int fd, in_port_t port, enum listen_kind *kind)
 	struct sockaddr_storage addr = {0};
 	const struct sockaddr_in *sin = (const void *)&addr;
 	socklen_t len = sizeof(int), addr_len = sizeof(addr);
-	int type, listening;
+	int type, listening, only6 = 0;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == -1 ||
 	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == -1 ||
@@ -34,9 +34,14 @@ identify(int fd, in_port_t port, enum listen_kind *kind)
 	if (type == SOCK_STREAM && !listening)
 		return ("not listening");
 	*kind = type == SOCK_DGRAM ? LISTEN_UDP : LISTEN_TCP;
-	if (addr.ss_family == AF_INET6)
-		return ("IPv6 is not served: write 0.0.0.0 before the port");
-	if (addr.ss_family != AF_INET)
+	if (addr.ss_family == AF_INET6) {
+		/* the port is where IPv4 has it */
+		getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only6, &len);
+		if (type == SOCK_STREAM || !only6)
+			return ("IPv6 is not served: write 0.0.0.0 before the "
+				"port");
+		*kind = LISTEN_UDP6;
+	} else if (addr.ss_family != AF_INET)
 		return ("neither IPv4 nor a local stream socket");
 	return (ntohs(sin->sin_port) == port ? NULL : "on another port");
 }

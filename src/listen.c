@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <arpa/inet.h>
 
@@ -78,6 +79,12 @@ set_buffer(int fd, int force, int option, int bytes)
 }
 
 static void
+set_udp6_options(int fd)
+{
+	set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+}
+
+static void
 set_udp_options(int fd)
 {
 	set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
@@ -104,6 +111,8 @@ listen_set_options(int fd, enum listen_kind kind)
 {
 	if (kind == LISTEN_UDP)
 		set_udp_options(fd);
+	else if (kind == LISTEN_UDP6)
+		set_udp6_options(fd);
 	else
 		set_tcp_options(fd);
 }
@@ -153,6 +162,37 @@ open_inet(struct listen_sockets *set, struct in_addr addr, in_port_t port,
 	    (type == SOCK_STREAM && listen(fd, LISTEN_BACKLOG) == -1))
 		cannot_bind(&sin, proto);
 	listen_add(set, &s);
+}
+
+/*
+ * Open UDP on [::], or with `loopback` on [::1].  It is no more than a
+ * courtesy, so portmap does without on a host that has no IPv6, or whose port
+ * is taken.
+ */
+static void
+open_udp6(struct listen_sockets *set, in_port_t port, bool loopback)
+{
+	const struct sockaddr_in6 sin6 = {.sin6_family = AF_INET6,
+	    .sin6_port = htons(port),
+	    .sin6_addr = loopback ? in6addr_loopback : in6addr_any};
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	const struct listen_socket s = {.fd = fd, .kind = LISTEN_UDP6};
+
+	if (fd != -1) {
+		set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+		listen_set_options(fd, LISTEN_UDP6);
+		if (bind(fd, (const struct sockaddr *)&sin6, sizeof(sin6)) ==
+		    0) {
+			listen_add(set, &s);
+			return;
+		}
+	}
+	if (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)
+		log_warning("cannot listen on port %u/udp of IPv6: %s: lookups "
+			    "there fail after a timeout",
+		    (unsigned)port, strerror(errno));
+	if (fd != -1)
+		close(fd);
 }
 
 /* Find the broadcast address of the subnet of `addr`. */
@@ -258,5 +298,7 @@ listen_open(const struct listen_config *config, struct listen_sockets *set)
 	}
 	if (!config->anywhere && !udp)
 		open_broadcasts(set, config);
+	if (!udp)
+		open_udp6(set, config->port, !config->anywhere);
 	set_sharing(set, false);
 }

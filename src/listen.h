@@ -14,6 +14,7 @@
 
 enum listen_kind {
 	LISTEN_UDP,
+	LISTEN_UDP6, /* says no: ipv6.h */
 	LISTEN_TCP,
 	LISTEN_UNIX,
 	/*
@@ -34,9 +35,9 @@ enum {
 	/* TCP and UDP of each address, and connections that were kept */
 	LISTEN_INHERITED_MAX = 2 * LISTEN_ADDRS_MAX + 16,
 	/* TCP, UDP and the broadcast address of each address and of 127.0.0.1;
-	   inherited sockets; two local sockets */
+	   inherited sockets; two local sockets and one of IPv6 */
 	LISTEN_SOCKETS_MAX =
-	    3 * (LISTEN_ADDRS_MAX + 1) + LISTEN_INHERITED_MAX + 2,
+	    3 * (LISTEN_ADDRS_MAX + 1) + LISTEN_INHERITED_MAX + 3,
 };
 
 struct listen_config {

@@ -291,9 +291,10 @@ log_counters(size_t entries, size_t connections, size_t callits)
 		    c->callits[i]);
 	append(line, &used,
 	    " badcalls=%" PRIu64 " acl_denied=%" PRIu64 " too_long=%" PRIu64
-	    " evicted=%" PRIu64 " idle=%" PRIu64 " lost=%" PRIu64,
+	    " evicted=%" PRIu64 " idle=%" PRIu64 " lost=%" PRIu64
+	    " ipv6=%" PRIu64,
 	    c->badcalls, c->acl_denied, c->too_long, c->evicted, c->idle,
-	    c->lost);
+	    c->lost, c->ipv6);
 	emit(LOG_INFO, "%s", line);
 }
 

@@ -8,7 +8,7 @@ addrfilt record log source
 table policy conn wire sockdiag loop peer daemon priv sandbox
 ifaddr listen closer store
 local holder transport
-inherit registry datagram stream
+inherit registry datagram ipv6 stream
 accept callit
 service options
 portmap pmap_set rpcinfo'

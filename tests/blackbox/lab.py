@@ -375,7 +375,7 @@ def parse(line):
         assert re.match(r"[^=]+: |[A-Z_]+=", line), line
         return name, {}
     pairs = [word.partition("=") for word in rest.split(" ")]
-    assert all(re.fullmatch(r"[a-z_.]+", key) and equals and value
+    assert all(re.fullmatch(r"[a-z0-9_.]+", key) and equals and value
                for key, equals, value in pairs), line
     keys = {key: value for key, _, value in pairs}
     assert len(keys) == len(pairs), f"a key twice: {line}"

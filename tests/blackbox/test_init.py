@@ -184,6 +184,8 @@ for i, spec in enumerate(sys.argv[1:n]):
                           else socket.SOCK_STREAM)
         # as systemd does for either
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if what == "udp6":
+            s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         s.bind((addr, int(port)))
     if what in ("unix", "tcp", "tcp6"):
         s.listen()
@@ -377,7 +379,7 @@ def test_l_with_an_inherited_local_socket(host, start):
 
 @pytest.mark.parametrize("spec, reason", [
     ("tcp6,::,111", "IPv6 is not served: write 0.0.0.0"),
-    ("udp6,::,111", "IPv6 is not served"),
+    ("dual-udp6,::,111", "IPv6 is not served"),
     ("tcp,0.0.0.0,112", "on another port"),
     ("deaf,0.0.0.0,111", "not listening"),
     ("seqpacket,/run/x,", "neither a stream nor a datagram"),
@@ -388,6 +390,14 @@ def test_a_socket_of_init_that_is_no_origin(host, start, spec, reason):
     for origin in (host.udp, host.tcp, host.local):
         with origin() as c:
             c.null()
+
+
+def test_udp_over_ipv6_of_init(host, start):
+    start(host, under=under(UDP111, "udp6,::,111", PATH))
+    with host.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
+        s.connect(("::1", 111))
+        with rpc.Client(s) as c:
+            assert c.call(rpc.NULL, vers=4).stat == rpc.PROG_MISMATCH
 
 
 def test_sockets_for_somebody_else(host, start):

@@ -824,6 +824,27 @@ MUTANTS = [
       "|| be32dec(bytes + 4) != CALL",
       "")),
 
+    ("ipv6-length",
+     "A credential whose length overflows is taken for none.",
+     "tests/blackbox/test_ipv6.py -k no_call",
+     ("src/ipv6.c",
+      "(body = be32dec(call + begin + 4)) > MAX_AUTH_BYTES)",
+      "((body = be32dec(call + begin + 4)) + 3) / 4 * 4 > MAX_AUTH_BYTES)")),
+
+    ("ipv6-multicast",
+     "Every host of a link tries to reply to one datagram.",
+     "tests/blackbox/test_ipv6.py -k network",
+     ("src/ipv6.c",
+      "IN6_IS_ADDR_MULTICAST(&info->ipi6_addr) ||",
+      "")),
+
+    ("ipv6-acl",
+     "-a does not apply to IPv6.",
+     "tests/blackbox/test_ipv6.py -k network",
+     ("src/portmap.c",
+      "ipv6_serve(s->fd, acl != NULL || !anywhere);",
+      "ipv6_serve(s->fd, !anywhere);")),
+
     ("reserved-port",
      "Anybody registers nfs's port.",
      "tests/blackbox/test_rights.py -k users_on_the_local",
