@@ -20,27 +20,35 @@ holder_begin(void)
 	lookups = 0;
 }
 
-/* Get the next address of this host that is not 127.0.0.1. */
+/*
+ * Get the i-th address to look at: 127.0.0.1; 127.0.1.1, which is the name of a
+ * Debian host; then those of the interfaces.
+ */
 static bool
-next_address(size_t *i, struct in_addr *addr, int *ifindex)
+get_address(size_t i, struct in_addr *addr, int *ifindex)
 {
-	while (ifaddr_get((*i)++, addr, ifindex))
-		if (addr->s_addr != htonl(INADDR_LOOPBACK))
-			return (true);
-	return (false);
+	static const in_addr_t loopback[] = {INADDR_LOOPBACK, 0x7f000101};
+	const size_t n = sizeof(loopback) / sizeof(*loopback);
+
+	if (i >= n)
+		return (ifaddr_get(i - n, addr, ifindex));
+	addr->s_addr = htonl(loopback[i]);
+	*ifindex = PEER_LO;
+	return (true);
 }
 
 struct port_use
 holder_find(uint32_t prot, uint32_t port, uid_t user)
 {
-	struct in_addr addr = {htonl(INADDR_LOOPBACK)};
 	struct port_use use = {.known = true};
-	int ifindex = PEER_LO;
+	struct in_addr addr;
+	int ifindex;
 	bool found = false;
-	size_t i = 0;
 	uid_t uid;
 
-	do {
+	for (size_t i = 0; !found && get_address(i, &addr, &ifindex); i++) {
+		if (i > 1 && addr.s_addr == htonl(INADDR_LOOPBACK))
+			continue;
 		if (lookups++ == LOOKUPS_MAX)
 			return ((struct port_use){.known = false});
 		switch (sockdiag_exact(prot, addr, ifindex, port, &uid)) {
@@ -54,7 +62,7 @@ holder_find(uint32_t prot, uint32_t port, uid_t user)
 			use.by_user |= uid == user && user != UID_UNKNOWN;
 			found = use.by_user || user == UID_UNKNOWN;
 		}
-	} while (!found && next_address(&i, &addr, &ifindex));
+	}
 	loop_clock(); /* this can be longer than a slice */
 	return (use);
 }

@@ -8,9 +8,9 @@
 
 /*
  * Whose sockets are bound to a port: sock_diag is asked who receives what
- * arrives there, at 127.0.0.1 and then at each address of this host.  At most
- * 32 lookups for one change, each of which takes about 10 us however many
- * sockets there are.
+ * arrives there, at 127.0.0.1, 127.0.1.1 and then at each address of this host.
+ * At most 32 lookups for one change, each of which takes about 10 us however
+ * many sockets there are.
  */
 
 /* A SET or an UNSET begins, or the check of an entry. */

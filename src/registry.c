@@ -90,6 +90,31 @@ is_program_foreign(const struct caller *caller, uint32_t prog)
 	return (fact);
 }
 
+static struct {
+	uint32_t port;
+	bool found;
+} roots;
+
+static void
+note_root(uint32_t prot, uint32_t port, uid_t uid)
+{
+	(void)prot;
+	roots.found |= port == roots.port && uid == UID_ROOT;
+}
+
+/* Return whether root has a TCP socket on a port, also one that is only bound.
+ */
+static enum fact
+root_has_bound(uint32_t port)
+{
+	roots.port = port;
+	roots.found = false;
+	if (sockdiag_dump(IPPROTO_TCP, note_root) == -1)
+		return (FACT_UNKNOWN);
+	loop_clock(); /* this can be longer than a slice */
+	return (roots.found ? FACT_YES : FACT_NO);
+}
+
 /* Return whether the caller's user has a socket on the port of `m`. */
 static enum fact
 holds(const struct caller *caller, const struct mapping *m)
@@ -104,6 +129,21 @@ holds(const struct caller *caller, const struct mapping *m)
 	return (use.by_user ? FACT_YES : FACT_NO);
 }
 
+/*
+ * The same for the port that is to be registered: a server in Python registers
+ * a TCP port, and then listens.  A dump costs too much for others than root.
+ */
+static enum fact
+will_hold(const struct caller *caller, const struct mapping *want)
+{
+	enum fact fact = holds(caller, want);
+
+	if (fact == FACT_NO && caller->user == UID_ROOT &&
+	    want->prot == IPPROTO_TCP)
+		fact = root_has_bound(want->port);
+	return (fact);
+}
+
 /* Answer a question of policy_set(). */
 static enum fact
 answer(enum question question, const struct caller *caller,
@@ -111,7 +151,7 @@ answer(enum question question, const struct caller *caller,
 {
 	switch (question) {
 	case ASK_HOLDS:
-		return (holds(caller, want));
+		return (will_hold(caller, want));
 	case ASK_PROGRAM:
 		return (is_program_foreign(caller, want->prog));
 	case ASK_HOLDS_OLD:

@@ -54,9 +54,26 @@ $(INTEROP)/%.so: tests/interop/%.c
 	@mkdir -p $(@D)
 	$(call SAY,cc  )$(CC) $(PM_CPPFLAGS) -O1 -fPIC -shared -o $@ $<
 
+# with RPC libraries of other languages: `tests/setup others`
+OTHERS := $(addprefix $(INTEROP)/others/,Server.class ocaml diet server.py)
+$(INTEROP)/others/Server.class: tests/interop/others/Server.java
+	@mkdir -p $(@D)
+	javac -cp /usr/share/java/oncrpc.jar -d $(@D) $<
+$(INTEROP)/others/ocaml: tests/interop/others/server.ml
+	@mkdir -p $(@D)
+	cp $< $(@D)
+	cd $(@D) && ocamlfind ocamlopt -package rpc,equeue,netstring,unix \
+	    -linkpkg server.ml -o ocaml
+$(INTEROP)/others/diet: tests/interop/others/diet.c
+	@mkdir -p $(@D)
+	diet gcc -w -o $@ $< -lrpc
+$(INTEROP)/others/server.py: tests/interop/others/server.py
+	@mkdir -p $(@D)
+	cp $< $@
+
 $(INTEROP)/.unpacked: tests/get-interop Makefile
 	tests/get-interop $(INTEROP) rpcbind nfs-common ypserv ypbind-mt yp-tools \
-	    rstatd rstat-client bootparamd lxi-tools libnfs-utils nfs-ganesha \
+	    rstatd rstat-client rusers bootparamd lxi-tools libnfs-utils nfs-ganesha \
 	    nfs-ganesha-mem
 	touch $@
 
@@ -67,6 +84,10 @@ unit: $(UNIT_TESTS)
 check: $(NEEDED) $(UNIT_TESTS) $(BENCH_TOOLS)
 	@$(if $(TESTS),,echo 'This takes one to two minutes on two processors.')
 	tests/run $(BUILD) $(TESTS)
+
+# Servers with other RPC libraries, and rpcbind for comparison.
+check-others: $(NEEDED) $(OTHERS)
+	tests/run $(BUILD) tests/blackbox/test_others.py
 
 # The tests that measure time, or take more than a second each.
 check-slow: $(NEEDED) $(UNIT_TESTS) $(BENCH_TOOLS)
@@ -216,5 +237,6 @@ rpm: dist
 	    $(if $(wildcard /etc/debian_version),--nodeps) \
 	    src/init/rpm/portmap.spec
 
-.PHONY: unit check check-slow check-all check-offline prove prove-mutants demo \
-    valgrind mutants soak coverage fuzz bench format-check cppcheck tidy dist deb rpm
+.PHONY: unit check check-slow check-others check-all check-offline prove \
+    prove-mutants demo valgrind mutants soak coverage fuzz bench format-check \
+    cppcheck tidy dist deb rpm

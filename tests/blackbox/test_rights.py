@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Who may change what: by origin, by owner, by port, by quota."""
+import os
+import re
 import signal
 import socket
 
@@ -356,6 +358,26 @@ def test_another_port_only_once_the_old_one_is_free(host, refusing):
                 assert c.set(PROG, 1, prot, old - 1) == 1
                 assert c.getport(PROG, 1, prot) == old - 1
                 assert c.unset(PROG, 1) == 1
+
+
+def test_a_server_of_root_that_does_not_listen_yet(host, refusing):
+    """As those in Python: it binds, registers, and then listens.  Kernels before
+    6.8 do not tell."""
+    release = tuple(map(int, re.match(r"(\d+)\.(\d+)",
+                                      os.uname().release).groups()))
+    with host.socket(socket.AF_INET, STREAM, bind=("0.0.0.0", 0)) as s, \
+            host.tcp() as c, host.socket(
+                socket.AF_INET, STREAM, bind=("0.0.0.0", 0), uid=1001) as other:
+        assert c.set(PROG, 1, TCP, s.getsockname()[1]) == (release >= (6, 8))
+        assert c.set(PROG, 2, TCP, other.getsockname()[1]) == 0
+
+
+@pytest.mark.parametrize("uid", [0, 1001])
+def test_a_server_at_the_name_of_this_host(host, daemon, uid):
+    """127.0.1.1 on Debian, which is no address of an interface."""
+    with host.bound(DGRAM, addr="127.0.1.1", uid=uid) as s, \
+            host.udp("127.0.1.1", uid=uid) as c:
+        assert c.set(PROG, 1, UDP, s.getsockname()[1]) == 1
 
 
 @pytest.mark.parametrize("addr,v6only,free", [

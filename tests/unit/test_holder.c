@@ -13,7 +13,8 @@
 enum {
 	USER = 1000,
 	OTHER = 1001,
-	ADDRS = 8, /* of this host: 127.0.0.1, and 192.0.2.1 to 192.0.2.7 */
+	/* to look at: 127.0.0.1, 127.0.1.1, and 192.0.2.2 to 192.0.2.7 */
+	ADDRS = 8,
 	IFINDEX = 7
 };
 
@@ -30,16 +31,19 @@ loop_clock(void)
 static struct in_addr
 address(size_t i)
 {
+	static const uint32_t loopback[] = {INADDR_LOOPBACK, 0x7f000101};
+
 	return ((struct in_addr){
-	    htonl(i == 0 ? INADDR_LOOPBACK : 0xc0000200 + (uint32_t)i)});
+	    htonl(i < 2 ? loopback[i] : 0xc0000200 + (uint32_t)i)});
 }
 
 bool
 ifaddr_get(size_t i, struct in_addr *addr, int *ifindex)
 {
-	*addr = address(i);
+	/* no interface has 127.0.1.1 */
+	*addr = address(i == 0 ? 0 : i + 1);
 	*ifindex = i == 0 ? PEER_LO : IFINDEX;
-	return (i < ADDRS);
+	return (i + 1 < ADDRS);
 }
 
 enum port_state
@@ -52,7 +56,7 @@ sockdiag_exact(
 	assert_int_equal(port, 5000);
 	while (address(i).s_addr != addr.s_addr)
 		i++;
-	assert_int_equal(ifindex, i == 0 ? PEER_LO : IFINDEX);
+	assert_int_equal(ifindex, i < 2 ? PEER_LO : IFINDEX);
 	lookups++;
 	*uid = owners[i];
 	return (owners[i] == UID_UNKNOWN ? without : PORT_BOUND);
