@@ -72,29 +72,64 @@ finish(struct pending *p, enum callit_outcome outcome)
 	count[p->caller.peer.origin]--;
 }
 
+/* Return the source of this origin that has the most in progress. */
+static const struct source *
+largest_source(enum origin origin)
+{
+	const struct source *largest = NULL;
+	struct pending *p;
+
+	TAILQ_FOREACH(p, &in_progress, entry)
+		if (p->caller.peer.origin == origin &&
+		    (largest == NULL || p->source->count > largest->count))
+			largest = p->source;
+	return (largest);
+}
+
 /*
- * At the limit of this source, drop its oldest CALLIT; at the limit of its
- * origin, the oldest one of the source with the most.
+ * Return, of the CALLITs of a source, the oldest one to the service with the
+ * most: one that never replies must not displace calls to others.
+ */
+static struct pending *
+victim_of(const struct source *source)
+{
+	struct pending *own[PENDING_PER_SOURCE], *victim = NULL, *p;
+	size_t n = 0, most = 0;
+
+	/* the list begins with the oldest one */
+	TAILQ_FOREACH(p, &in_progress, entry)
+		if (p->source == source)
+			own[n++] = p;
+	for (size_t i = 0; i < n; i++) {
+		size_t same = 0;
+
+		for (size_t k = 0; k < n; k++)
+			same += own[k]->port == own[i]->port;
+		if (same > most) {
+			most = same;
+			victim = own[i];
+		}
+	}
+	return (victim);
+}
+
+/*
+ * At the limit of this source, drop one of its CALLITs; at the limit of its
+ * origin, one of the source with the most.
  */
 static void
 make_room(const struct peer *peer)
 {
 	const struct source *source = source_find(sources, PENDING_MAX, peer);
-	bool at_limit = source != NULL && source->count >= PENDING_PER_SOURCE;
-	struct pending *p, *oldest = NULL;
+	struct pending *victim;
 
-	if (!at_limit && count[peer->origin] < limit[peer->origin])
-		return;
-	/* the list begins with the oldest one */
-	TAILQ_FOREACH(p, &in_progress, entry) {
-		if (p->caller.peer.origin != peer->origin ||
-		    (at_limit && p->source != source))
-			continue;
-		if (oldest == NULL || p->source->count > oldest->source->count)
-			oldest = p;
+	if (source == NULL || source->count < PENDING_PER_SOURCE) {
+		if (count[peer->origin] < limit[peer->origin])
+			return;
+		source = largest_source(peer->origin);
 	}
-	if (oldest != NULL)
-		finish(oldest, CALLIT_EVICTED);
+	if ((victim = victim_of(source)) != NULL)
+		finish(victim, CALLIT_EVICTED);
 }
 
 /* Return a socket connected to `to` from an unprivileged port, or -1. */

@@ -16,6 +16,7 @@
 
 enum {
 	CALL_MIN = 40,
+	CRED_AT = 24,
 	CALL_MAX = CALL_MIN + 2 * MAX_AUTH_BYTES,
 	DATAGRAMS_PER_TURN = 32
 };
@@ -27,8 +28,7 @@ enum {
 	RPCVERS,
 	PROG,
 	VERS,
-	PROC,
-	CRED
+	PROC
 };
 
 static bool lo_only;
@@ -62,7 +62,7 @@ ipv6_reply(const uint8_t *call, size_t len, uint8_t reply[IPV6_REPLY_MAX])
 
 	if (len < CALL_MIN || word(call, DIRECTION) != CALL ||
 	    word(call, RPCVERS) != RPC_MSG_VERSION ||
-	    end_of_auth(call, len, end_of_auth(call, len, 4 * CRED)) > len)
+	    end_of_auth(call, len, end_of_auth(call, len, CRED_AT)) > len)
 		return (0);
 	words[0] = word(call, XID);
 	words[1] = REPLY;

@@ -380,23 +380,25 @@ prepend(char list[WORDS_LEN], const char *word)
 	    (int)(WORDS_LEN - len - 2), rest);
 }
 
+static const struct mapping *sorting; /* what by_program() compares */
+
 static int
 by_program(const void *a, const void *b)
 {
-	const struct mapping *const *m = a, *const *n = b;
+	size_t i = *(const size_t *)a, j = *(const size_t *)b;
 
-	if ((*m)->prog != (*n)->prog)
-		return ((*m)->prog > (*n)->prog ? 1 : -1);
-	return ((*m > *n) - (*m < *n));
+	if (sorting[i].prog != sorting[j].prog)
+		return (sorting[i].prog > sorting[j].prog ? 1 : -1);
+	return ((i > j) - (i < j));
 }
 
 /* Print one line for each program, in the order of their first entries. */
 static void
 print_summary(const struct list *all)
 {
-	const struct mapping *entries = all->entries;
+	const struct mapping *entries = sorting = all->entries;
 	size_t n = all->count;
-	const struct mapping **sorted = calloc(n, sizeof(entries));
+	size_t *sorted = calloc(n, sizeof(*sorted));
 	/* the next entry of the same program, or 0; and whether it is one */
 	size_t *next = calloc(n, sizeof(*next));
 	bool *later = calloc(n, sizeof(*later));
@@ -404,13 +406,13 @@ print_summary(const struct list *all)
 	if (sorted == NULL || next == NULL || later == NULL)
 		fail("out of memory");
 	for (size_t i = 0; i < n; i++)
-		sorted[i] = &entries[i];
-	qsort(sorted, n, sizeof(sorted[0]), by_program);
+		sorted[i] = i;
+	qsort(sorted, n, sizeof(*sorted), by_program);
 	for (size_t i = 1; i < n; i++) {
-		if (sorted[i]->prog != sorted[i - 1]->prog)
+		if (entries[sorted[i]].prog != entries[sorted[i - 1]].prog)
 			continue;
-		next[sorted[i - 1] - entries] = (size_t)(sorted[i] - entries);
-		later[sorted[i] - entries] = true;
+		next[sorted[i - 1]] = sorted[i];
+		later[sorted[i]] = true;
 	}
 	puts("   program version(s) netid(s)                         service  "
 	     "   owner");
