@@ -114,8 +114,7 @@ write_pid(void)
 	if (ftruncate(pid_fd, 0) == -1 ||
 	    pwrite(pid_fd, text, (size_t)n, 0) != n)
 		log_warning("cannot write the pid file: %s", strerror(errno));
-	/* root may believe what is in it, so we must not be able to change it
-	 */
+	/* root believes what is in it: we must not be able to change it */
 	close(pid_fd);
 	pid_fd = -1;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "options.h"
 
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,25 +29,26 @@ usage(const char *fmt, ...)
 
 static void __attribute__((noreturn)) help(void)
 {
-	printf("usage: portmap [-dfklSvVh] [-a NET/LEN] [-c SCOPE] [-g GROUP] "
-	       "[-i ADDR] [-p PORT] [-u USER]\n"
-	       "  -a NET/LEN  allow only this network (repeatable)\n"
-	       "  -c SCOPE    forward CALLITs of: none, host (default), "
-	       "link\n"
-	       "  -d          the same as -f -v\n"
-	       "  -f          stay in the foreground, log to stderr\n"
-	       "  -g GROUP    run as this group (default: the user's)\n"
-	       "  -i ADDR     listen on this address and 127.0.0.1 only "
-	       "(repeatable)\n"
-	       "  -k          keep stale entries\n"
-	       "  -l          listen on 127.0.0.1 and the local socket only\n"
-	       "  -p PORT     listen on this port instead of 111\n"
-	       "  -S          no sandbox, for debugging\n"
-	       "  -u USER     run as this user (default: %s)\n"
-	       "  -v          log each call\n"
-	       "  -V          print the version\n"
-	       "  -h          print this help\n"
-	       "The manual is portmap(8).\n",
+	printf(
+	    "usage: portmap [-dfhklSvV] [-a NET/LEN]... [-c SCOPE] [-g GROUP]\n"
+	    "               [-i ADDR]... [-p PORT] [-u USER]\n"
+	    "  -a NET/LEN  allow only this network (repeatable)\n"
+	    "  -c SCOPE    forward CALLITs of: none, host (default), "
+	    "link\n"
+	    "  -d          the same as -f -v\n"
+	    "  -f          stay in the foreground, log to stderr\n"
+	    "  -g GROUP    run as this group (default: the user's)\n"
+	    "  -i ADDR     listen on this address and 127.0.0.1 only "
+	    "(repeatable)\n"
+	    "  -k          keep stale entries\n"
+	    "  -l          listen on 127.0.0.1 and the local socket only\n"
+	    "  -p PORT     listen on this port instead of 111\n"
+	    "  -S          no sandbox, for debugging\n"
+	    "  -u USER     run as this user (default: %s)\n"
+	    "  -v          log each call\n"
+	    "  -V          print the version\n"
+	    "  -h          print this help\n"
+	    "The manual is portmap(8).\n",
 	    RPCUSER);
 	exit(0);
 }
@@ -112,12 +114,16 @@ check_options(struct options *o)
 void
 options_parse(int argc, char *argv[], struct options *o)
 {
+	static const struct option long_options[] = {
+	    {"help", no_argument, NULL, 'h'},
+	    {"version", no_argument, NULL, 'V'}, {0}};
 	int c;
 
 	*o = (struct options){
 	    .callit = CALLIT_HOST, .listen = {.port = PMAP_PORT}};
 	opterr = 0;
-	while ((c = getopt(argc, argv, ":a:c:dfg:hi:klp:Su:vV")) != -1) {
+	while ((c = getopt_long(argc, argv, ":a:c:dfg:hi:klp:Su:vV",
+		    long_options, NULL)) != -1) {
 		switch (c) {
 		case 'a':
 			add_allowed(&o->acl, optarg);
@@ -163,6 +169,8 @@ options_parse(int argc, char *argv[], struct options *o)
 		case ':':
 			usage("option requires an argument -- %c", optopt);
 		default:
+			if (optopt == 0)
+				usage("unknown option %s", argv[optind - 1]);
 			usage("unknown option -- %c", optopt);
 		}
 	}

@@ -54,7 +54,7 @@ def fails(host, *args, status=1, **kw):
 
 
 @pytest.mark.parametrize("args,says", [
-    (["-x"], "unknown option -- x"), (["-u"], "requires an argument -- u"),
+    (["-x"], "unknown option -- x"), (["--x"], "unknown option --x"), (["-u"], "requires an argument -- u"),
     (["-p", "abc"], "-p"), (["-p", "0"], "-p"),
     (["-p", "65536"], "-p"), (["-p", "111x"], "-p"), (["extra"], "extra"),
     (["-l", "-i", "127.0.0.1"], "-l"), (["-f", "-?"], "-- ?"),
@@ -74,6 +74,9 @@ def test_wrong_use(host, args, says):
 
 def test_help_and_version(host):
     out = host.run([PORTMAP, "-h"])
+    assert host.run([PORTMAP, "--help"]) == out
+    assert max(map(len, out.splitlines())) <= 80
+    assert host.run([PORTMAP, "--version"]) == host.run([PORTMAP, "-V"])
     for option in "acdfgiklpSuvVh":
         assert re.search(rf"^  -{option}\b", out, re.M), option
     assert re.fullmatch(r"portmap \d+\.\d+\n", host.run([PORTMAP, "-V"]))
