@@ -29,38 +29,49 @@ static size_t ifaddrs_count;
 static int events_fd = -1;
 
 /*
- * Return the index of the interface of this address, or 0: that of the
- * AF_PACKET entry with its name.  The name of an address may be a label, which
- * begins with the name of the interface and a colon.
+ * Return the AF_PACKET entry of an interface, from `i` to before `end`, or
+ * NULL. The name of an address may be a label, which begins with the name of
+ * the interface and a colon.
  */
-static int
-index_of(const struct ifaddrs *all, const char *name)
+static const struct ifaddrs *
+find_link(const struct ifaddrs *i, const struct ifaddrs *end, const char *name)
 {
 	size_t len = strcspn(name, ":");
 
-	for (const struct ifaddrs *i = all; i != NULL; i = i->ifa_next) {
-		const struct sockaddr_ll *link = (const void *)i->ifa_addr;
-
-		if (link != NULL && link->sll_family == AF_PACKET &&
+	for (; i != end; i = i->ifa_next)
+		if (i->ifa_addr != NULL &&
+		    i->ifa_addr->sa_family == AF_PACKET &&
 		    strncmp(i->ifa_name, name, len) == 0 &&
 		    i->ifa_name[len] == '\0')
-			return (link->sll_ifindex);
-	}
-	return (0);
+			return (i);
+	return (NULL);
 }
 
-/* Convert an entry of getifaddrs(3).  Return false if it is not for IPv4. */
+/*
+ * Convert an entry of getifaddrs(3).  Return false if it is not for IPv4.
+ * Addresses come in the order of their interfaces, so the search begins at
+ * `last`, the one of the last address.
+ */
 static bool
-convert(const struct ifaddrs *all, const struct ifaddrs *i, struct ifaddr *to)
+convert(const struct ifaddrs *all, const struct ifaddrs **last,
+    const struct ifaddrs *i, struct ifaddr *to)
 {
 	const struct sockaddr_in *addr = (const void *)i->ifa_addr;
 	const struct sockaddr_in *mask = (const void *)i->ifa_netmask;
+	const struct ifaddrs *link;
 
 	if (addr == NULL || addr->sin_family != AF_INET || mask == NULL)
 		return (false);
+	link = find_link(*last, NULL, i->ifa_name);
+	if (link == NULL)
+		link = find_link(all, *last, i->ifa_name);
+	if (link == NULL)
+		return (false);
+	*last = link;
 	to->addr = addr->sin_addr;
 	to->mask = mask->sin_addr;
-	to->ifindex = index_of(all, i->ifa_name);
+	to->ifindex = ((const struct sockaddr_ll *)(const void *)link->ifa_addr)
+			  ->sll_ifindex;
 	return (to->ifindex != 0);
 }
 
@@ -68,6 +79,7 @@ static int
 read_addresses(void)
 {
 	struct ifaddrs *all, *i;
+	const struct ifaddrs *last;
 	struct ifaddr *new;
 	size_t count = 0;
 
@@ -77,8 +89,9 @@ read_addresses(void)
 		count++;
 	if ((new = calloc(count + 1, sizeof(*new))) != NULL) {
 		count = 0;
+		last = all;
 		for (i = all; i != NULL; i = i->ifa_next)
-			if (convert(all, i, &new[count]))
+			if (convert(all, &last, i, &new[count]))
 				count++;
 		free(ifaddrs);
 		ifaddrs = new;
