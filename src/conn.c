@@ -3,7 +3,7 @@
 
 enum {
 	DESCRIPTORS_FULL = 1024,
-	DESCRIPTORS_KEPT = 32, /* for listeners, journal, log and the like */
+	DESCRIPTORS_KEPT = 32, /* for listeners, the log and the like */
 };
 
 /* Limits for 1024 descriptors. */

@@ -161,7 +161,7 @@ caller(const struct peer *peer)
 	return (v);
 }
 
-/* The owner of an entry, as the journal has it. */
+/* The owner of an entry; "-" if it has none. */
 static struct value
 owner(const struct mapping *m)
 {

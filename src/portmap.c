@@ -41,7 +41,6 @@
 #include "table.h"
 
 static struct slot *slots;
-static struct table *table;
 static int stopped_by;
 
 /* No descriptor that we open may become standard output. */
@@ -66,7 +65,8 @@ on_signal(int sig)
 		log_verbosity();
 		break;
 	case SIGUSR2:
-		log_counters(table_count(table), conn_count(), callit_count());
+		log_counters(table_count(registry_table()), conn_count(),
+		    callit_count());
 		break;
 	case SIGHUP:
 		registry_sweep();
@@ -175,14 +175,14 @@ serve_all(const struct options *o, const struct listen_sockets *set)
 	/* with -l alone the filter is empty: only what was received on lo */
 	const struct addrfilt *acl =
 	    o->acl.count > 0 || o->loopback ? &o->acl : NULL;
+	struct table *table;
 	uint64_t seed;
 
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
 		log_fatal("cannot get random bytes: %s", strerror(errno));
 	if ((table = table_new(seed, slots)) == NULL ||
 	    registry_open(table, o->listen.port, o->keep) == -1 ||
-	    service_start(
-		serve(set, acl, o->listen.anywhere), table, &service) == -1)
+	    service_start(serve(set, acl, o->listen.anywhere), &service) == -1)
 		log_fatal("out of memory");
 	if (loop_signals(on_signal) == -1)
 		log_fatal("cannot receive signals: %s", strerror(errno));
@@ -221,11 +221,12 @@ main(int argc, char *argv[])
 	serve_all(&o, &set);
 	daemon_ready();
 	sandbox_enter();
-	log_ready(o.listen.port, id.name, table_count(table), sandbox_parts());
+	log_ready(o.listen.port, id.name, table_count(registry_table()),
+	    sandbox_parts());
 	loop_run(tick);
 
 	/* connections are left to exit(3): closer.h */
-	log_stopped(stopped_by, table_count(table));
+	log_stopped(stopped_by, table_count(registry_table()));
 	daemon_stopping();
 	return (0);
 }

@@ -393,3 +393,9 @@ registry_open(struct table *t, in_port_t port, bool keep)
 	registry_sweep();
 	return (0);
 }
+
+const struct table *
+registry_table(void)
+{
+	return (table);
+}

@@ -8,17 +8,19 @@
 #include "table.h"
 
 /*
- * All changes of the table after the journal is read: SET and UNSET of every
- * version.  A change is judged, made, and written to the journal, in this
- * order; a refusal is counted and logged.  Knows no RPC.
+ * The table, and all its changes: SET and UNSET of every version.  A change is
+ * judged and then made; a refusal is counted and logged.  Knows no RPC.
  */
 
 /*
- * Fill this empty table with our own entries, for `port`, and with those of the
- * journal.  Later changes apply to this table.  With `keep`, no entry is stale.
- * Return 0, or -1 when out of memory.
+ * Take over this empty table.  Fill it with our own entries, for `port`, and
+ * with those that its slots have from an earlier process.  With `keep`, no
+ * entry is stale.  Return 0, or -1 when out of memory.
  */
 int registry_open(struct table *, in_port_t port, bool keep);
+
+/* Return the table, to read it. */
+const struct table *registry_table(void);
 
 /*
  * Register a mapping for this caller, who becomes its owner (also in `m`).
@@ -27,9 +29,9 @@ int registry_open(struct table *, in_port_t port, bool keep);
 enum verdict registry_set(const struct peer *, struct mapping *m);
 
 /*
- * Remove one protocol of a version, or with `prot` 0 all of them: either
- * everything or nothing.  Return VERDICT_OK if nothing of it is left, else why
- * it was refused, which was counted and logged.
+ * Remove one protocol of a version, or with `prot` 0 those that the caller may
+ * remove.  Return VERDICT_OK unless the caller was refused something and
+ * removed nothing; the refusal was counted and logged.
  */
 enum verdict registry_unset(
     const struct peer *, uint32_t prog, uint32_t vers, uint32_t prot);

@@ -16,7 +16,6 @@
 #include "transport.h"
 #include "wire.h"
 
-static const struct table *table;
 static struct service_options options;
 
 /* For the log: a call without one. */
@@ -97,7 +96,7 @@ proc_getport(SVCXPRT *xprt, const struct call *call)
 
 	if (!get_args(xprt, (xdrproc_t)wire_mapping, &m))
 		return;
-	found = table_getport(table, m.prog, m.vers, m.prot);
+	found = table_getport(registry_table(), m.prog, m.vers, m.prot);
 	port = found == NULL ? 0 : found->port;
 	/* a broadcast asks many hosts, and only those with the program reply */
 	if (!call->broadcast ||
@@ -113,7 +112,7 @@ encode_table(XDR *xdrs, void *nothing)
 	bool_t more = FALSE;
 
 	(void)nothing;
-	for (const struct mapping *m = table_first(table); m != NULL;
+	for (const struct mapping *m = table_first(registry_table()); m != NULL;
 	     m = table_next(m))
 		if (!wire_entry(xdrs, m))
 			return (FALSE);
@@ -125,7 +124,7 @@ proc_dump(SVCXPRT *xprt, const struct call *call)
 {
 	svc_sendreply(xprt, (xdrproc_t)encode_table, NULL);
 	log_call(&call->peer, PMAPPROC_DUMP, &no_mapping,
-	    (uint32_t)table_count(table));
+	    (uint32_t)table_count(registry_table()));
 }
 
 static void
@@ -154,8 +153,8 @@ proc_callit(SVCXPRT *xprt, const struct call *call)
 		return;
 	}
 	if (policy_callit_caller(options.callit, caller)) {
-		service =
-		    table_lookup(table, what.prog, what.vers, IPPROTO_UDP);
+		service = table_lookup(
+		    registry_table(), what.prog, what.vers, IPPROTO_UDP);
 		if (service == NULL) {
 			outcome = CALLIT_UNKNOWN;
 		} else if (policy_callit_target(caller, what.prog, what.proc,
@@ -286,10 +285,8 @@ dispatch_rpcb(struct svc_req *request, SVCXPRT *xprt)
 }
 
 int
-service_start(
-    SVCXPRT *xprt, const struct table *t, const struct service_options *o)
+service_start(SVCXPRT *xprt, const struct service_options *o)
 {
-	table = t;
 	options = *o;
 	return (
 	    svc_reg(xprt, PMAP_PROG, PMAPVERS, dispatch, NULL) &&

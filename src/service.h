@@ -5,11 +5,10 @@
 #include <rpc/rpc.h>
 
 #include "policy.h"
-#include "table.h"
 
 /*
- * The procedures of program 100000: version 2 (RFC 1833 section 3), and on the
- * local socket those of versions 3 and 4 by which servers register (section 2).
+ * The procedures of program 100000: version 2 (RFC 1833 section 3), and on this
+ * host those of versions 3 and 4 by which servers register (section 2).
  */
 
 struct service_options {
@@ -19,10 +18,8 @@ struct service_options {
 
 /*
  * Register our dispatchers with libtirpc, which then serves them on every
- * transport; `xprt` is any of these.  Read from this table, which the registry
- * changes.  Return 0, or -1 when out of memory.
+ * transport; `xprt` is any of these.  Return 0, or -1 when out of memory.
  */
-int service_start(
-    SVCXPRT *xprt, const struct table *, const struct service_options *);
+int service_start(SVCXPRT *xprt, const struct service_options *);
 
 #endif

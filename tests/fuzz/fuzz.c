@@ -37,7 +37,7 @@ fuzz_start(void)
 	CHECK((table = table_new(4711, slots)) != NULL);
 	CHECK((fd = socket(AF_INET, SOCK_DGRAM, 0)) != -1);
 	CHECK(registry_open(table, PMAP_PORT, false) == 0);
-	CHECK(service_start(datagram_serve(fd, NULL), table, &options) == 0);
+	CHECK(service_start(datagram_serve(fd, NULL), &options) == 0);
 }
 
 struct table *
