@@ -191,6 +191,19 @@ def test_bodies_that_do_not_decode(client, vers, args):
     assert client.dump() == rpc.OWN
 
 
+@pytest.mark.parametrize("origin", ["local", "udp", "tcp"])
+@pytest.mark.parametrize("vers", [3, 4])
+def test_other_procedures_by_the_byte(host, daemon, origin, vers):
+    """rpcinfo, showmount, mount.nfs and nmap fall back to version 2 on this
+    reply: PROG_MISMATCH, lowest 2, highest 2."""
+    with getattr(host, origin)() as c:
+        for proc in range(3, 14):
+            call = rpc.call(proc, rpc.words(PROG, 1) + rpc.string("udp")
+                            + 2 * rpc.string(""), vers=vers)
+            c.send(call)
+            assert c.receive() == call[:4] + rpc.words(1, 0, 0, 0, 2, 2, 2)
+
+
 def test_both_names_of_the_socket(host, daemon):
     path = host.path("/run/rpcbind.sock")
     st = os.stat(path)
