@@ -31,6 +31,10 @@ def pytest_sessionstart(session):
                        check=True)
 
 
+# only if it is named: `make check-others`
+collect_ignore = ["test_others.py"]
+
+
 def pytest_configure(config):
     config.addinivalue_line(
         "markers", "plain: judges the program as it is used, not the "
