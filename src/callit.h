@@ -27,8 +27,8 @@ struct callit_return {
 };
 
 /*
- * Set the limit of CALLITs in progress, for a process that may have this many
- * descriptors.
+ * Begin, once: set the limit of CALLITs in progress, for a process that may
+ * have this many descriptors.
  */
 void callit_limit(int descriptors);
 

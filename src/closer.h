@@ -14,7 +14,8 @@
  * At its own end, the daemon leaves all connections to exit(3).
  */
 
-/* Return false while so many children are busy that no more may connect. */
+/* Return false while too many children are busy to accept another connection.
+ */
 bool closer_has_room(void);
 
 /* Shut down a connection, and close it after this iteration. */

@@ -20,7 +20,7 @@ struct conn {
 	struct peer peer;
 	struct source *source;
 	int64_t active; /* ms: when it last completed a call or took output */
-	bool blocked;   /* it has unsent output */
+	bool blocked;   /* it has unsent output, or ends when all is sent */
 };
 
 enum {

@@ -24,8 +24,7 @@ enum {
  */
 int daemon_inherited(void);
 
-/* Close the descriptors from `first` to `last` that are open: close_range(2).
- */
+/* Close all descriptors from `first` to `last`: close_range(2). */
 void daemon_close_range(int first, int last);
 
 /*
@@ -35,11 +34,11 @@ void daemon_close_range(int first, int last);
 void daemon_start(void);
 
 /*
- * Create the directory `dir`, the pid file in it, and the lock that excludes a
- * second instance.  If the directory is that of `uid`, the user of an earlier
- * portmap, root takes it.  Return the directory; without the right to create
- * all of this, -1 after a warning.  If another instance holds the lock for 700
- * ms, this is fatal.
+ * Connect to the service manager (NOTIFY_SOCKET).  Create the directory `dir`,
+ * the pid file in it, and the lock that excludes a second instance.  If the
+ * directory is that of `uid`, the user of an earlier portmap, root takes it.
+ * Return the directory; without the right to create all of this, -1 after a
+ * warning.  If another instance holds the lock for 700 ms, this is fatal.
  */
 int daemon_open(const char *dir, uid_t uid);
 
@@ -57,8 +56,8 @@ void daemon_ready(void);
 int64_t daemon_tick(int64_t now);
 
 /*
- * Ask the service manager to hold a copy of this connection when we end, and to
- * pass it to our successor: FDSTORE=1, sd_notify(3).  From then on the
+ * Ask the service manager to hold a copy of this connection, and to pass it to
+ * our successor: FDSTORE=1, sd_notify(3).  From then on the
  * connection only ends by shutdown(2).  Without a manager this does nothing.
  */
 void daemon_store_fd(int fd);

@@ -21,8 +21,8 @@ holder_begin(void)
 }
 
 /*
- * Get the i-th address to look at: 127.0.0.1; 127.0.1.1, which is the name of a
- * Debian host; then those of the interfaces.
+ * Get the i-th address to look at: 127.0.0.1; 127.0.1.1, to which Debian maps
+ * the name of the host; then those of the interfaces.
  */
 static bool
 get_address(size_t i, struct in_addr *addr, int *ifindex)

@@ -9,8 +9,8 @@
 /*
  * UDP over IPv6, only to say no.  libtirpc asks the port mapper over IPv6 if
  * the name of a host has such an address, as Debian's localhost has.  It
- * ignores the ICMP error of a closed port, and would wait for 60 seconds.  No
- * other file knows IPv6, except for those that open the socket.
+ * ignores the ICMP error of a closed port, and would wait for 60 seconds.
+ * Nothing is looked up here.
  */
 
 enum {
@@ -27,7 +27,7 @@ size_t ipv6_reply(
 
 /*
  * Reply to what arrives at this socket; with `lo_only`, to what was received on
- * lo.  Multicasts have no reply.
+ * lo.  Multicast calls get no reply.
  */
 void ipv6_serve(int fd, bool lo_only);
 

@@ -21,7 +21,7 @@ struct ruleset {
 	uint64_t scoped;
 };
 
-/* What each version of the interface can limit, from 1 on; newer do the last */
+/* What each version can limit, from 1 on; for newer ones, use the last row. */
 static const struct {
 	struct ruleset limits;
 	size_t size; /* of the structure in that version */

@@ -298,7 +298,7 @@ listen_open(const struct listen_config *config, struct listen_sockets *set)
 	}
 	if (!config->anywhere && !udp)
 		open_broadcasts(set, config);
-	if (!udp)
+	if (!udp && !have(set, LISTEN_UDP6))
 		open_udp6(set, config->port, !config->anywhere);
 	set_sharing(set, false);
 }

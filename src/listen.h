@@ -64,8 +64,9 @@ void listen_add(struct listen_sockets *, const struct listen_socket *);
 void listen_set_options(int fd, enum listen_kind);
 
 /*
- * Open TCP and UDP sockets and add them, each kind only if `set` has none.  No
- * other program can share our ports.  Exit if a port is in use.
+ * Open TCP and UDP sockets and add them, each kind only if `set` has none, and
+ * UDP over IPv6 if there is no UDP.  No other program can share our ports. Exit
+ * if a port is in use.
  */
 void listen_open(const struct listen_config *, struct listen_sockets *set);
 

@@ -10,9 +10,9 @@
 
 /*
  * The log: each event has one function and one line, `event key=value ...`.
- * Addresses, uids and programs are numbers.  Warnings, which a start or the
- * journal can give, are sentences.  portmap.8 explains each event to the
- * operator.
+ * Addresses, uids and programs are numbers.  Warnings, at the start or about
+ * the file of the mappings, are sentences.  portmap.8 explains each event to
+ * the operator.
  */
 
 /*

@@ -83,7 +83,7 @@ note_holder(uint32_t prot, uint32_t port, uid_t uid)
 /*
  * Choose the owner of a mapping: the user whose socket holds the port, so that
  * a server can replace and remove its own entry later.  Return false after a
- * line on standard error when no socket does: its server is gone.
+ * line on standard error when none is found, unless `keep`: its server is gone.
  */
 static bool
 choose_owner(struct mapping *m, unsigned long line, bool keep)

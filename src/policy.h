@@ -8,8 +8,8 @@
 #include "pmap.h"
 
 /*
- * Who may do what, as pure functions of their arguments.  Knows no
- * sockets, no table and no clock.
+ * Who may do what, as pure functions: they change nothing but their arguments.
+ * Knows no sockets, no table and no clock.
  */
 
 enum {
@@ -60,9 +60,9 @@ struct port_use {
  * Find out who is calling.  `privileged` is the number of ports that the kernel
  * reserves for root.  `socket` is the uid of the calling socket, or
  * UID_UNKNOWN; with NULL, the result is VERDICT_ASK if it matters.  On the
- * local socket, the uid counts.  On loopback, a privileged source port is
- * root's, for which a socket of root's on another port is not enough: a process
- * of root may send what others have given it.
+ * local socket, the uid counts.  On loopback, a privileged source port
+ * identifies root.  A socket of root's on any other port does not, because a
+ * process of root may send what others have given it.
  */
 enum verdict policy_identity(const struct peer *, unsigned privileged,
     const uid_t *socket, struct caller *);

@@ -43,7 +43,7 @@
 static struct slot *slots;
 static int stopped_by;
 
-/* No descriptor that we open may become standard output. */
+/* No descriptor that we open may become standard input, output or error. */
 static void
 reserve_stdio(void)
 {
@@ -142,7 +142,7 @@ serve_kept(const struct listen_sockets *set)
 	}
 }
 
-/* Open everything that needs privileges, and drop them. */
+/* Open everything that needs privileges, and then drop the privileges. */
 static void
 open_all(const struct options *o, const struct identity *id, int inherited,
     struct listen_sockets *set)

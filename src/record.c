@@ -35,8 +35,8 @@ record_done(struct record *r)
 }
 
 /*
- * Begin a fragment.  Return false if it makes the record too long, or is empty
- * and not its last: of those, a record could have any number.
+ * Begin a fragment.  Return false if it makes the record too long, or if it is
+ * empty and not the last: a record could have any number of those.
  */
 static bool
 begin_fragment(struct record *r, size_t max)

@@ -102,8 +102,7 @@ note_root(uint32_t prot, uint32_t port, uid_t uid)
 	roots.found |= port == roots.port && uid == UID_ROOT;
 }
 
-/* Return whether root has a TCP socket on a port, also one that is only bound.
- */
+/* Return whether root has bound a TCP socket to a port. */
 static enum fact
 root_has_bound(uint32_t port)
 {
@@ -130,8 +129,9 @@ holds(const struct caller *caller, const struct mapping *m)
 }
 
 /*
- * The same for the port that is to be registered: a server in Python registers
- * a TCP port, and then listens.  A dump costs too much for others than root.
+ * The same for the port that is to be registered.  Servers in Python register a
+ * TCP port before they listen on it; the dump that finds it is expensive, so it
+ * is for root only.
  */
 static enum fact
 will_hold(const struct caller *caller, const struct mapping *want)
@@ -335,7 +335,7 @@ registry_sweep(void)
 	memset(bound, false, sizeof(bound));
 	for (size_t i = 0; i < PMAP_PROTS; i++)
 		if (sockdiag_dump(pmap_prots[i], note_bound) == -1) {
-			if (errno != EBADF) /* which the start has told */
+			if (errno != EBADF) /* reported at the start */
 				log_error("sock_diag", errno);
 			return;
 		}

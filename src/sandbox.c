@@ -192,7 +192,7 @@ limit_calls(void)
 	if (error == 0)
 		error = allow_connect(filter);
 	if (error == 0) {
-		/* of those that the kernel runs the filter for, the frequent */
+		/* the most frequent of the calls that need the filter */
 		seccomp_syscall_priority(filter, SCMP_SYS(sendmmsg), UINT8_MAX);
 		/* older kernels and libraries lack it */
 		seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);

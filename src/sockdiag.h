@@ -45,8 +45,8 @@ uid_t sockdiag_caller(uint32_t prot, const struct sockaddr_in *from,
  * Call `found` for each socket that is bound to a port at any address, of IPv4
  * and of IPv6; for TCP, if it listens or, from Linux 6.8 on, is only bound.
  * Return 0, or -1 with errno if that may not be all: EBADF if sockdiag_open()
- * has failed.  Takes up to 10 ms with
- * 100,000 sockets; can miss some while others are closed.
+ * has failed.  Takes up to 10 ms with 100,000 sockets; can miss some while
+ * others are closed.
  */
 int sockdiag_dump(
     uint32_t prot, void (*found)(uint32_t prot, uint32_t port, uid_t uid));

@@ -91,7 +91,7 @@ open_old(int dir_fd, uid_t uid, const char head[STORE_HEAD])
 	return (-1);
 }
 
-/* Create an empty file, which counts when it has its head.  Return -1 or it. */
+/* Create an empty file, valid once it has its head.  Return it, or -1. */
 static int
 create(int dir_fd, const char head[STORE_HEAD])
 {
@@ -154,7 +154,7 @@ store_open(int dir_fd, uid_t uid)
 	}
 	if (store != NULL)
 		return (store->slots);
-	if (dir_fd != -1) /* else daemon_open() has told */
+	if (dir_fd != -1) /* else daemon_open() has warned */
 		log_warning("cannot create the file of the mappings: %s: a "
 			    "restart loses them",
 		    strerror(errno));

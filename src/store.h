@@ -23,7 +23,7 @@ enum {
  * Map the file in the run directory `dir_fd`, or create it, and return its
  * slots.  It is trusted if only root or the user `uid`, as whom portmap will
  * run, can have written it, and in this boot.  If there is no directory
- * (-1) or no file can be created, the slots are in memory only.  There is one
+ * (-1) or no file can be created, the slots are in memory only.  There is a
  * warning if anything is wrong; lack of memory is fatal.
  */
 struct slot *store_open(int dir_fd, uid_t uid);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A handler reads once, serves the calls that have arrived, and writes once.
- * While a connection has unsent output, it is not read.
+ * A handler reads at most once, serves calls for a slice of time, and writes
+ * once.  While a connection has unsent output, it is not read.
  */
 #include "stream.h"
 
@@ -87,8 +87,7 @@ has_unread(const struct stream *s)
 		info.tcpi_unacked + info.tcpi_notsent_bytes > 0);
 }
 
-/* Close a connection, without waiting if its client may have passed
- * descriptors. */
+/* Close a connection; do not wait if its client may have passed descriptors. */
 static void
 close_fd(int fd, const struct peer *peer, bool may_pass)
 {

@@ -18,8 +18,7 @@ struct table;
 
 enum {
 	TABLE_SELF = PMAP_PROTS, /* our own entries */
-	/* and one more, because an entry comes before the one it replaces goes
-	 */
+	/* one more: a new entry is added before the one it replaces goes */
 	TABLE_SLOTS = ENTRIES_MAX + TABLE_SELF + 1
 };
 
@@ -46,8 +45,9 @@ struct table *table_new(uint64_t seed, struct slot slots[TABLE_SLOTS]);
 void table_free(struct table *); /* for tests: the daemon keeps its table */
 
 /*
- * Fill the empty table with what its slots have, in that order, if `keep` says
- * so, and free the other slots.  Return 0, or -1 when out of memory.
+ * Fill the empty table with the entries in its slots for which `keep` returns
+ * true, in order of registration, and free the other slots.  Return 0, or -1
+ * when out of memory.
  */
 int table_load(
     struct table *, bool (*keep)(const struct table *, const struct mapping *));

@@ -107,9 +107,9 @@ size_t transport_encode(const struct transport *, const struct rpc_msg *,
     uint8_t *bytes, size_t room);
 
 /*
- * The replies of one handler, which sends many by one system call and leaves
- * the buffer empty.  After a batch there is room for the longest reply: the
- * record mark and the DUMP of a full table.
+ * Replies that the running handler has queued.  It sends them by one system
+ * call, and leaves the buffer empty.  After a batch there is room for the
+ * longest reply: the record mark and the DUMP of a full table.
  */
 enum {
 	TRANSPORT_BATCH = 65536,
