@@ -732,7 +732,7 @@ main(int argc, char *argv[])
 	const char *word[4] = {NULL};
 	size_t words = 0;
 
-	if (strcmp(basename(argv[0]), "pmap_dump") == 0) {
+	if (strcmp(program_invocation_short_name, "pmap_dump") == 0) {
 		program = "pmap_dump";
 		return (pmap_dump(argc, argv));
 	}
