@@ -214,6 +214,7 @@ def test_nobody_can_listen_beside_us(host, start, kind):
 def test_nobody_can_listen_beside_us_at_the_start(host):
     """While our own UDP sockets share a port."""
     need_program("strace")
+    need_uid(NOBODY)
     with host.popen(["strace", "-D", "-qq", "-o", "/dev/null", "-e",
                      "inject=bind:delay_exit=100000", PORTMAP, "-f", "-p",
                      "10111"], stderr=subprocess.PIPE, text=True) as p:
