@@ -478,7 +478,7 @@ def intruder(daemon):
     """What code in the daemon could do: the errno of each attempt."""
     daemon.expect("intruder ", "counters ")
     daemon.send(signal.SIGRTMIN)
-    until(lambda: any("what=udp" in line for line in daemon.lines()))
+    until(lambda: any("what=udp " in line for line in daemon.lines()))
     return {what: int(error) for what, error in re.findall(
         r"intruder what=(\w+) errno=(\d+)", "\n".join(daemon.lines()))}
 
