@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Our rpcinfo next to Debian's: the same output and the same exit codes."""
+import contextlib
 import socket
 import subprocess
 import time
@@ -153,19 +154,27 @@ def test_empty(host):
     assert run(host, OURS, ["--help"])[0] == 0
 
 
-def test_a_list_without_end(host):
-    """What a hostile port mapper sends fills no memory."""
-    more = rpc.words(1, PROG, 1, UDP, 5000) * 1000
+@contextlib.contextmanager
+def asked(host, mode):
+    """Our rpcinfo asks a port mapper of our own: the process, the connection,
+    and the beginning of a reply."""
     with host.bound(socket.SOCK_STREAM, 111) as listener, host.popen(
-            [OURS, "-p", "127.0.0.1"], stdout=subprocess.PIPE,
+            [OURS, mode, "127.0.0.1"], stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True) as p:
         listener.settimeout(5)
         with listener.accept()[0] as s:
             xid = s.recv(1000)[4:8]
-            s.sendall(rpc.words(0x7fffffff) + xid + rpc.words(1, 0, 0, 0, 0))
-            with pytest.raises(OSError):
-                for _ in range(1000):
-                    s.sendall(more)
+            yield p, s, xid + rpc.words(1, 0, 0, 0, 0)
+
+
+def test_a_list_without_end(host):
+    """What a hostile port mapper sends fills no memory."""
+    more = rpc.words(1, PROG, 1, UDP, 5000) * 1000
+    with asked(host, "-p") as (p, s, head):
+        s.sendall(rpc.words(0x7fffffff) + head)
+        with pytest.raises(OSError):
+            for _ in range(1000):
+                s.sendall(more)
         assert p.communicate(timeout=10)[0] == \
             "rpcinfo: 127.0.0.1: RPC: Can't decode result\n"
         assert p.returncode == 1
@@ -174,35 +183,23 @@ def test_a_list_without_end(host):
 @pytest.mark.slow
 def test_a_list_that_drips(host):
     """libtirpc's timeout begins again with each byte."""
-    with host.bound(socket.SOCK_STREAM, 111) as listener, host.popen(
-            [OURS, "-p", "127.0.0.1"], stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True) as p:
-        listener.settimeout(5)
-        with listener.accept()[0] as s:
-            xid = s.recv(1000)[4:8]
-            s.sendall(rpc.words(0x80001000) + xid + rpc.words(1, 0, 0, 0, 0))
-            with pytest.raises(OSError):
-                for byte in rpc.words(1, PROG, 1, UDP, 5000) * 5:
-                    s.sendall(bytes([byte]))
-                    time.sleep(0.5)
+    with asked(host, "-p") as (p, s, head):
+        s.sendall(rpc.words(0x80001000) + head)
+        with pytest.raises(OSError):
+            for byte in rpc.words(1, PROG, 1, UDP, 5000) * 5:
+                s.sendall(bytes([byte]))
+                time.sleep(0.5)
         assert p.communicate(timeout=10)[0] == "rpcinfo: the reply has no end\n"
         assert p.returncode == 1
 
 
-def test_a_summary_of_many(host, daemon):
+def test_a_summary_of_many(host):
     """The cost grows with the list, and not with its square."""
     entries = b"".join(rpc.words(1, PROG + i % 30000, 1 + i // 30000, UDP, 5000)
                        for i in range(60000)) + rpc.words(0)
-    daemon.stop()
-    with host.bound(socket.SOCK_STREAM, 111) as listener, host.popen(
-            [OURS, "-s", "127.0.0.1"], stdout=subprocess.PIPE,
-            text=True) as p:
-        listener.settimeout(5)
-        with listener.accept()[0] as s:
-            xid = s.recv(1000)[4:8]
-            body = xid + rpc.words(1, 0, 0, 0, 0) + entries
-            s.sendall(rpc.words(0x80000000 | len(body)) + body)
-            lines = p.communicate(timeout=10)[0].splitlines()[1:]
+    with asked(host, "-s") as (p, s, head):
+        s.sendall(rpc.words(0x80000000 | len(head + entries)) + head + entries)
+        lines = p.communicate(timeout=10)[0].splitlines()[1:]
     assert [line.split()[:3] for line in lines] == \
         [[str(PROG + i), "2,1", "udp"] for i in range(30000)]
 
