@@ -14,8 +14,7 @@
  * At its own end, the daemon leaves all connections to exit(3).
  */
 
-/* Return false while too many children are busy to accept another connection.
- */
+/* Return false while too many children are busy to accept one more. */
 bool closer_has_room(void);
 
 /* Shut down a connection, and close it after this iteration. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "ipv6.h"
 
-#include <string.h>
 #include <sys/socket.h>
 
 #include <netinet/in.h>
@@ -13,11 +12,11 @@
 #include "log.h"
 #include "loop.h"
 #include "peer.h"
+#include "wire.h"
 
 enum {
-	CALL_MIN = 40,
 	CRED_AT = 24,
-	CALL_MAX = CALL_MIN + 2 * MAX_AUTH_BYTES,
+	CALL_MAX = WIRE_CALL_MIN + 2 * MAX_AUTH_BYTES,
 	DATAGRAMS_PER_TURN = 32
 };
 
@@ -60,7 +59,7 @@ ipv6_reply(const uint8_t *call, size_t len, uint8_t reply[IPV6_REPLY_MAX])
 	uint32_t words[IPV6_REPLY_MAX / 4] = {0};
 	size_t n = 6;
 
-	if (len < CALL_MIN || word(call, DIRECTION) != CALL ||
+	if (len < WIRE_CALL_MIN || word(call, DIRECTION) != CALL ||
 	    word(call, RPCVERS) != RPC_MSG_VERSION ||
 	    end_of_auth(call, len, end_of_auth(call, len, CRED_AT)) > len)
 		return (0);

@@ -79,12 +79,6 @@ set_buffer(int fd, int force, int option, int bytes)
 }
 
 static void
-set_udp6_options(int fd)
-{
-	set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
-}
-
-static void
 set_udp_options(int fd)
 {
 	set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
@@ -112,7 +106,7 @@ listen_set_options(int fd, enum listen_kind kind)
 	if (kind == LISTEN_UDP)
 		set_udp_options(fd);
 	else if (kind == LISTEN_UDP6)
-		set_udp6_options(fd);
+		set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
 	else
 		set_tcp_options(fd);
 }

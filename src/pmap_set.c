@@ -69,17 +69,6 @@ complain(const struct mapping *m)
 		: clnt_spcreateerror("is portmap running?"));
 }
 
-static struct mapping *wanted;
-
-/* Of several users who hold a port, the one with the lowest uid owns it. */
-static void
-note_holder(uint32_t prot, uint32_t port, uid_t uid)
-{
-	(void)prot;
-	if (port == wanted->port && uid < wanted->owner)
-		wanted->owner = uid;
-}
-
 /*
  * Choose the owner of a mapping: the user whose socket holds the port, so that
  * a server can replace and remove its own entry later.  Return false after a
@@ -88,9 +77,7 @@ note_holder(uint32_t prot, uint32_t port, uid_t uid)
 static bool
 choose_owner(struct mapping *m, unsigned long line, bool keep)
 {
-	wanted = m;
-	m->owner = UID_UNKNOWN;
-	if (sockdiag_dump(m->prot, note_holder) == -1)
+	if (sockdiag_lowest(m->prot, m->port, &m->owner) == -1)
 		m->owner = UID_UNKNOWN;
 	if (m->owner == UID_UNKNOWN && !keep) {
 		fprintf(stderr,

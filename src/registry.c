@@ -90,28 +90,16 @@ is_program_foreign(const struct caller *caller, uint32_t prog)
 	return (fact);
 }
 
-static struct {
-	uint32_t port;
-	bool found;
-} roots;
-
-static void
-note_root(uint32_t prot, uint32_t port, uid_t uid)
-{
-	(void)prot;
-	roots.found |= port == roots.port && uid == UID_ROOT;
-}
-
 /* Return whether root has bound a TCP socket to a port. */
 static enum fact
 root_has_bound(uint32_t port)
 {
-	roots.port = port;
-	roots.found = false;
-	if (sockdiag_dump(IPPROTO_TCP, note_root) == -1)
+	uid_t lowest;
+
+	if (sockdiag_lowest(IPPROTO_TCP, port, &lowest) == -1)
 		return (FACT_UNKNOWN);
 	loop_clock(); /* this can be longer than a slice */
-	return (roots.found ? FACT_YES : FACT_NO);
+	return (lowest == UID_ROOT ? FACT_YES : FACT_NO);
 }
 
 /* Return whether the caller's user has a socket on the port of `m`. */

@@ -161,12 +161,18 @@ allow_connect(scmp_filter_ctx filter)
 {
 	int error = 0;
 	uint32_t end = 1; /* a power of 2, above the listeners */
+	fd_set listeners;
 
-	for (int fd = 0; fd < FD_SETSIZE; fd++)
-		while (is_tcp_listener(fd) && (uint32_t)fd >= end)
+	FD_ZERO(&listeners);
+	for (int fd = 0; fd < FD_SETSIZE; fd++) {
+		if (!is_tcp_listener(fd))
+			continue;
+		FD_SET(fd, &listeners);
+		while ((uint32_t)fd >= end)
 			end *= 2;
+	}
 	for (uint32_t fd = 0; fd < end && error == 0; fd++)
-		if (!is_tcp_listener((int)fd))
+		if (!FD_ISSET(fd, &listeners))
 			error = allow(filter, &(struct rule){SCMP_SYS(connect),
 						  {{0, INT_BITS, fd}}});
 	for (uint32_t bit = end; bit < FD_SETSIZE && error == 0; bit *= 2)

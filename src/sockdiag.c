@@ -144,6 +144,30 @@ sockdiag_dump(
 	return (dump_family(AF_INET6, prot, states, found));
 }
 
+/* What sockdiag_lowest() looks for, and has found. */
+static uint32_t wanted;
+static uid_t lowest;
+
+static void
+note_lowest(uint32_t prot, uint32_t port, uid_t uid)
+{
+	(void)prot;
+	if (port == wanted && uid < lowest)
+		lowest = uid;
+}
+
+int
+sockdiag_lowest(uint32_t prot, uint32_t port, uid_t *uid)
+{
+	int result;
+
+	wanted = port;
+	lowest = UID_UNKNOWN;
+	result = sockdiag_dump(prot, note_lowest);
+	*uid = lowest;
+	return (result);
+}
+
 static void
 ignore(uint32_t prot, uint32_t port, uid_t uid)
 {

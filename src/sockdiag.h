@@ -51,4 +51,10 @@ uid_t sockdiag_caller(uint32_t prot, const struct sockaddr_in *from,
 int sockdiag_dump(
     uint32_t prot, void (*found)(uint32_t prot, uint32_t port, uid_t uid));
 
+/*
+ * By such a dump, store the lowest uid of those who have bound a port, or
+ * UID_UNKNOWN if nobody has.  Return as sockdiag_dump().
+ */
+int sockdiag_lowest(uint32_t prot, uint32_t port, uid_t *uid);
+
 #endif

@@ -334,6 +334,18 @@ class Host:
         return sock
 
 
+@contextlib.contextmanager
+def running(host, *args):
+    """A program that runs until the end of the block."""
+    with host.popen(args, stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL) as p:
+        try:
+            yield p
+        finally:
+            p.terminate()
+            p.wait(10)
+
+
 def connect_hosts(a, b, net="192.168.77", names=("veth0", "veth0")):
     """A cable between two hosts, .1 and .2 of a /24."""
     subprocess.run(["ip", "link", "add", names[0], "netns", str(a.pid), "type",

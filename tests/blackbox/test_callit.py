@@ -6,7 +6,6 @@ import re
 import select
 import socket
 import struct
-import subprocess
 import threading
 
 import pytest
@@ -14,7 +13,7 @@ import pytest
 import rpc
 from caller import calling
 from lab import (SANITIZED, UNDER_VALGRIND, connect_hosts, need_program,
-                 reach_loopback, until)
+                 reach_loopback, running, until)
 from rpc import TCP, UDP
 
 PROG = 0x20000600
@@ -667,17 +666,6 @@ def make_var(host, domain):
     host.run(["mount", "-t", "tmpfs", "tmpfs", "/var"])
     host.run(["mkdir", "-p", f"/var/yp/{domain}", "/var/yp/binding"])
     host.run(["ln", "-s", "/run", "/var/run"])
-
-
-@contextlib.contextmanager
-def running(host, *args):
-    with host.popen(args, stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL) as p:
-        try:
-            yield p
-        finally:
-            p.terminate()
-            p.wait(10)
 
 
 def in_domain(*args):

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from lab import INTEROP, need_program, until
+from lab import INTEROP, need_program, running, until
 
 PROG, MOUNTD, STATUS = 300970, 100005, 100024
 OTHERS = INTEROP / "others"
@@ -45,47 +45,36 @@ def listed(host, prog):
     return f" {prog} " in host.run(["rpcinfo", "-p", "127.0.0.1"])
 
 
+@contextlib.contextmanager
+def serving(host, library, *args, uid=0):
+    """A server, which unregisters at its end."""
+    with host.popen([*SERVERS[library], *args], text=True, uid=uid,
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE) as p:
+        assert p.stdout.readline() == "ready\n"
+        yield
+        p.stdin.close()
+        assert p.wait(30) == 0
+
+
 @pytest.mark.parametrize("uid", USERS)
 @pytest.mark.parametrize("protocol", ["tcp", "udp"])
 @pytest.mark.parametrize("library", SERVERS)
 def test_a_server_and_its_end(host, mapper, library, protocol, uid):
     prog = USERS[uid]
-    with host.popen([*SERVERS[library], protocol, prog], text=True, uid=uid,
-                    stdin=subprocess.PIPE, stdout=subprocess.PIPE) as p:
-        assert p.stdout.readline() == "ready\n"
+    with serving(host, library, protocol, prog, uid=uid):
         # ocamlnet registers, and then goes on
         until(lambda: "ready and waiting" in host.run(
             ["rpcinfo", f"-{protocol[0]}", "127.0.0.1", str(prog), "1"],
             check=False)[1])
-        p.stdin.close()
-        assert p.wait(30) == 0
     assert not listed(host, prog)
 
 
 @pytest.mark.parametrize("protocol", ["tcp", "udp"])
 def test_the_name_of_this_host(host, mapper, protocol):
     """127.0.1.1, where servers in Python register if they are given a name."""
-    with host.popen([*SERVERS["pyvisa-py"], protocol, PROG, "127.0.1.1"],
-                    text=True, stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE) as p:
-        assert p.stdout.readline() == "ready\n"
+    with serving(host, "pyvisa-py", protocol, PROG, "127.0.1.1"):
         assert listed(host, PROG)
-        p.stdin.close()
-        assert p.wait(30) == 0
     assert not listed(host, PROG)
-
-
-@contextlib.contextmanager
-def in_a_chroot(host, args):
-    """Started where /run is empty."""
-    with host.popen(["unshare", "-m", "sh", "-c", "mount -t tmpfs none /run; "
-                     'exec "$@"', "sh", *args], text=True,
-                    stderr=subprocess.DEVNULL) as p:
-        try:
-            yield p
-        finally:
-            p.terminate()
-            p.wait(10)
 
 
 def test_rpc_statd_in_a_chroot(host, mapper):
@@ -97,9 +86,11 @@ def test_rpc_statd_in_a_chroot(host, mapper):
     for directory in (state, state / "sm", state / "sm.bak"):
         directory.mkdir()
         os.chown(directory, 123, 123)
-    with in_a_chroot(host, [shutil.which("rpc.statd", path=os.environ["PATH"])
-                            or INTEROP / "sbin/rpc.statd", "-F", "-P",
-                            "/dev/shm/statd"]) as p:
+    program = shutil.which("rpc.statd", path=os.environ["PATH"]) \
+        or INTEROP / "sbin/rpc.statd"
+    with running(host, "unshare", "-m", "sh", "-c", "mount -t tmpfs none /run; "
+                 'exec "$@"', "sh", program, "-F", "-P",
+                 "/dev/shm/statd") as p:
         until(lambda: p.poll() is not None or listed(host, STATUS))
         assert p.poll() is None, "rpc.statd has given up"
 

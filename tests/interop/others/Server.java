@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // An RPC server on remotetea: java Server tcp|udp PROGRAM
 
-import java.net.InetAddress;
 import org.acplt.oncrpc.OncRpcException;
 import org.acplt.oncrpc.XdrVoid;
 import org.acplt.oncrpc.server.OncRpcCallInformation;

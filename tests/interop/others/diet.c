@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* An RPC server on dietlibc: server tcp|udp PROGRAM */
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <rpc/rpc.h>
 #include <rpc/pmap_clnt.h>
