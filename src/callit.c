@@ -1,55 +1,35 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "callit.h"
 
-#include <sys/queue.h>
+#include <stdlib.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <arpa/inet.h>
 
-#include "conn.h"
 #include "datagram.h"
 #include "log.h"
 #include "loop.h"
-#include "source.h"
+#include "share.h"
 
-/* Limits for 1024 descriptors: other hosts cannot displace loopback callers. */
 enum {
-	NETWORK_MAX = 192,
-	LOOPBACK_MAX = 64,
-	PENDING_MAX = NETWORK_MAX + LOOPBACK_MAX,
-	PENDING_PER_SOURCE = 32,
-	TIMEOUT_MS = 5000,
 	DATAGRAMS_PER_ITERATION = 4, /* from one service */
 };
 
 struct pending {
-	TAILQ_ENTRY(pending) entry;
+	struct share share; /* first */
 	struct callit_return caller;
-	struct source *source;
 	uint32_t prog, vers, proc;
 	in_port_t port;
 	int fd;
 	uint32_t xid; /* of our call */
-	int64_t deadline;
 };
 
-TAILQ_HEAD(pendings, pending);
-
-static struct pending slots[PENDING_MAX];
-static struct pendings free_slots = TAILQ_HEAD_INITIALIZER(free_slots);
-static struct pendings in_progress = TAILQ_HEAD_INITIALIZER(in_progress);
-static struct source sources[PENDING_MAX];
-static size_t count[ORIGINS], limit[ORIGINS];
-
-void
-callit_limit(int descriptors)
+static struct pending *
+pending_of(struct share *share)
 {
-	limit[ORIGIN_NETWORK] = conn_share(NETWORK_MAX, descriptors);
-	limit[ORIGIN_LOOPBACK] = conn_share(LOOPBACK_MAX, descriptors);
-	for (size_t i = 0; i < PENDING_MAX; i++)
-		TAILQ_INSERT_TAIL(&free_slots, &slots[i], entry);
+	return ((struct pending *)(void *)share);
 }
 
 void
@@ -66,70 +46,8 @@ finish(struct pending *p, enum callit_outcome outcome)
 	callit_report(outcome, &p->caller.peer, p->prog, p->vers, p->proc);
 	loop_watch(p->fd, NULL, NULL, NULL);
 	close(p->fd);
-	TAILQ_REMOVE(&in_progress, p, entry);
-	TAILQ_INSERT_HEAD(&free_slots, p, entry);
-	p->source->count--;
-	count[p->caller.peer.origin]--;
-}
-
-/* Return the source of this origin that has the most in progress. */
-static const struct source *
-largest_source(enum origin origin)
-{
-	const struct source *largest = NULL;
-	struct pending *p;
-
-	TAILQ_FOREACH(p, &in_progress, entry)
-		if (p->caller.peer.origin == origin &&
-		    (largest == NULL || p->source->count > largest->count))
-			largest = p->source;
-	return (largest);
-}
-
-/*
- * Return, of the CALLITs of a source, the oldest one to the service with the
- * most: one that never replies must not displace calls to others.
- */
-static struct pending *
-victim_of(const struct source *source)
-{
-	struct pending *own[PENDING_PER_SOURCE], *victim = NULL, *p;
-	size_t n = 0, most = 0;
-
-	/* the list begins with the oldest one */
-	TAILQ_FOREACH(p, &in_progress, entry)
-		if (p->source == source)
-			own[n++] = p;
-	for (size_t i = 0; i < n; i++) {
-		size_t same = 0;
-
-		for (size_t k = 0; k < n; k++)
-			same += own[k]->port == own[i]->port;
-		if (same > most) {
-			most = same;
-			victim = own[i];
-		}
-	}
-	return (victim);
-}
-
-/*
- * At the limit of this source, drop one of its CALLITs; at the limit of its
- * origin, one of the source with the most.
- */
-static void
-make_room(const struct peer *peer)
-{
-	const struct source *source = source_find(sources, PENDING_MAX, peer);
-	struct pending *victim;
-
-	if (source == NULL || source->count < PENDING_PER_SOURCE) {
-		if (count[peer->origin] < limit[peer->origin])
-			return;
-		source = largest_source(peer->origin);
-	}
-	if ((victim = victim_of(source)) != NULL)
-		finish(victim, CALLIT_EVICTED);
+	share_remove(&p->share);
+	free(p);
 }
 
 /* Return a socket connected to `to` from an unprivileged port, or -1. */
@@ -207,33 +125,31 @@ callit_start(const struct callit_return *caller, const struct wire_callit *what,
 	const struct sockaddr_in to = {.sin_family = AF_INET,
 	    .sin_port = htons(port),
 	    .sin_addr = caller->local_addr};
-	struct pending *p;
+	struct share *victim = share_victim(POOL_CALLITS, &caller->peer);
+	struct pending *p = malloc(sizeof(*p));
 	uint32_t xid;
 	size_t len;
 	int fd;
 
-	make_room(&caller->peer);
-	fd = open_to(&to);
-	if (fd == -1 || (p = TAILQ_FIRST(&free_slots)) == NULL ||
-	    getrandom(&xid, sizeof(xid), 0) != sizeof(xid)) {
+	if (victim != NULL)
+		finish(pending_of(victim), CALLIT_EVICTED);
+	fd = p == NULL ? -1 : open_to(&to);
+	if (fd == -1 || getrandom(&xid, sizeof(xid), 0) != sizeof(xid)) {
 		callit_report(CALLIT_FAILED, &caller->peer, what->prog,
 		    what->vers, what->proc);
 		if (fd != -1)
 			close(fd);
+		free(p);
 		return;
 	}
-	TAILQ_REMOVE(&free_slots, p, entry);
-	TAILQ_INSERT_TAIL(&in_progress, p, entry);
-	count[caller->peer.origin]++;
-	p->caller = *caller;
-	p->source = source_add(sources, PENDING_MAX, &caller->peer);
-	p->prog = what->prog;
-	p->vers = what->vers;
-	p->proc = what->proc;
-	p->port = port;
-	p->fd = fd;
-	p->xid = xid;
-	p->deadline = loop_now() + TIMEOUT_MS;
+	*p = (struct pending){.caller = *caller,
+	    .prog = what->prog,
+	    .vers = what->vers,
+	    .proc = what->proc,
+	    .port = port,
+	    .fd = fd,
+	    .xid = xid};
+	share_add(&p->share, POOL_CALLITS, &caller->peer, port, loop_now());
 	loop_watch(fd, on_readable, NULL, p);
 
 	len = wire_call(what, xid, bytes);
@@ -247,18 +163,10 @@ callit_start(const struct callit_return *caller, const struct wire_callit *what,
 int64_t
 callit_tick(int64_t now)
 {
-	struct pending *p;
+	struct share *late;
+	int64_t next;
 
-	while ((p = TAILQ_FIRST(&in_progress)) != NULL) {
-		if (p->deadline > now)
-			return (p->deadline);
-		finish(p, CALLIT_EXPIRED);
-	}
-	return (INT64_MAX);
-}
-
-size_t
-callit_count(void)
-{
-	return (count[ORIGIN_NETWORK] + count[ORIGIN_LOOPBACK]);
+	while ((late = share_expired(POOL_CALLITS, now, &next)) != NULL)
+		finish(pending_of(late), CALLIT_EXPIRED);
+	return (next);
 }

@@ -27,12 +27,6 @@ struct callit_return {
 };
 
 /*
- * Begin, once: set the limit of CALLITs in progress, for a process that may
- * have this many descriptors.
- */
-void callit_limit(int descriptors);
-
-/*
  * Call the service at `port` of the address that the caller used.  Its reply,
  * if any, is relayed from the loop.
  */
@@ -48,8 +42,5 @@ void callit_report(enum callit_outcome, const struct peer *, uint32_t prog,
  * CLOCK_MONOTONIC.  Return the time of the next call, or INT64_MAX.
  */
 int64_t callit_tick(int64_t now);
-
-/* Return the number of CALLITs in progress. */
-size_t callit_count(void);
 
 #endif

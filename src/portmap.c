@@ -18,7 +18,6 @@
 #include "addrfilt.h"
 #include "callit.h"
 #include "closer.h"
-#include "conn.h"
 #include "daemon.h"
 #include "datagram.h"
 #include "ifaddr.h"
@@ -35,6 +34,7 @@
 #include "registry.h"
 #include "sandbox.h"
 #include "service.h"
+#include "share.h"
 #include "sockdiag.h"
 #include "store.h"
 #include "stream.h"
@@ -65,8 +65,8 @@ on_signal(int sig)
 		log_verbosity();
 		break;
 	case SIGUSR2:
-		log_counters(table_count(registry_table()), conn_count(),
-		    callit_count());
+		log_counters(table_count(registry_table()),
+		    share_count(POOL_CONNECTIONS), share_count(POOL_CALLITS));
 		break;
 	case SIGHUP:
 		registry_sweep();
@@ -195,7 +195,7 @@ main(int argc, char *argv[])
 	static struct options o;
 	struct listen_sockets set = {.count = 0};
 	struct identity id;
-	int descriptors, inherited;
+	int inherited;
 
 	reserve_stdio();
 	umask(022);
@@ -212,9 +212,7 @@ main(int argc, char *argv[])
 	    o.user == NULL ? RPCUSER : o.user, o.group, o.user == NULL);
 	if (o.no_sandbox)
 		sandbox_disable();
-	descriptors = priv_limits();
-	conn_limits(descriptors);
-	callit_limit(descriptors);
+	share_limits(priv_limits());
 	if (!o.foreground)
 		daemon_start();
 	open_all(&o, &id, inherited, &set);

@@ -16,10 +16,10 @@
 
 #include "be32.h"
 #include "closer.h"
-#include "conn.h"
 #include "log.h"
 #include "loop.h"
 #include "record.h"
+#include "share.h"
 #include "transport.h"
 
 enum {
@@ -32,7 +32,7 @@ enum {
 
 struct stream {
 	struct transport t; /* first */
-	struct conn conn;
+	struct share share;
 	TAILQ_ENTRY(stream) entry; /* in `draining` */
 	struct record record;
 	uint8_t *unserved; /* input that was read and not served yet */
@@ -60,10 +60,10 @@ static struct {
 static size_t out_used; /* bytes of transport_replies */
 
 static struct stream *
-stream_of(struct conn *conn)
+stream_of(struct share *share)
 {
-	return ((struct stream *)(void *)((char *)conn -
-					  offsetof(struct stream, conn)));
+	return ((struct stream *)(void *)((char *)share -
+					  offsetof(struct stream, share)));
 }
 
 /*
@@ -80,7 +80,7 @@ has_unread(const struct stream *s)
 	struct tcp_info info = {0};
 	socklen_t len = sizeof(info);
 
-	return (s->conn.peer.origin != ORIGIN_LOCAL && s->sent > UNREAD_MIN &&
+	return (s->t.call.peer.origin != ORIGIN_LOCAL && s->sent > UNREAD_MIN &&
 		getsockopt(
 		    s->t.xprt.xp_fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
 		info.tcpi_state != STATE_CLOSE &&
@@ -107,10 +107,10 @@ close_stream(struct stream *s)
 
 	if (s->drains)
 		TAILQ_REMOVE(&draining, s, entry);
-	conn_remove(&s->conn);
+	share_remove(&s->share);
 	loop_watch(fd, NULL, NULL, NULL);
 	transport_unregister(&s->t);
-	close_fd(fd, &s->conn.peer, s->may_pass && !s->ended);
+	close_fd(fd, &s->t.call.peer, s->may_pass && !s->ended);
 	outbuf_total -= s->outbuf_len;
 	record_reset(&s->record);
 	free(s->unserved);
@@ -141,7 +141,7 @@ end_stream(struct stream *s)
 		return;
 	}
 	TAILQ_INSERT_TAIL(&draining, s, entry);
-	conn_set_blocked(&s->conn, true, loop_now());
+	share_touch(&s->share, true, loop_now());
 	loop_watch(fd, NULL, NULL, NULL);
 	shutdown(fd, SHUT_RDWR);
 }
@@ -162,11 +162,13 @@ close_drained(int64_t now)
 }
 
 static void
-evict(struct conn *conn)
+evict(struct share *share)
 {
+	struct stream *s = stream_of(share);
+
 	counters.evicted++;
-	log_evicted(&conn->peer);
-	reset_stream(stream_of(conn));
+	log_evicted(&s->t.call.peer);
+	reset_stream(s);
 }
 
 static void on_readable(void *arg);
@@ -205,14 +207,14 @@ on_writable(void *arg)
 	s->outbuf_sent += (size_t)n;
 	if (s->outbuf_sent < s->outbuf_len) {
 		if (n > 0) /* a slow reader, and not an idle one */
-			conn_touch(&s->conn, loop_now());
+			share_touch(&s->share, true, loop_now());
 		return;
 	}
 	outbuf_total -= s->outbuf_len;
 	free(s->outbuf);
 	s->outbuf = NULL;
 	s->outbuf_len = s->outbuf_sent = 0;
-	conn_set_blocked(&s->conn, false, loop_now());
+	share_touch(&s->share, false, loop_now());
 	/* continue with calls that were read before or have arrived since */
 	loop_watch(fd, on_readable, NULL, s);
 	loop_defer(fd);
@@ -222,10 +224,10 @@ on_writable(void *arg)
 static void
 buffer_output(struct stream *s, const uint8_t *bytes, size_t len)
 {
-	struct conn *slowest;
+	struct share *slowest;
 
 	while (outbuf_total + len > OUTBUF_MAX &&
-	       (slowest = conn_slowest()) != NULL)
+	       (slowest = share_slowest()) != NULL)
 		evict(slowest);
 	if ((s->outbuf = malloc(len)) == NULL) {
 		s->closing = true;
@@ -234,7 +236,7 @@ buffer_output(struct stream *s, const uint8_t *bytes, size_t len)
 	memcpy(s->outbuf, bytes, len);
 	s->outbuf_len = len;
 	outbuf_total += len;
-	conn_set_blocked(&s->conn, true, loop_now());
+	share_touch(&s->share, true, loop_now());
 	loop_watch(s->t.xprt.xp_fd, NULL, on_writable, s);
 }
 
@@ -352,7 +354,7 @@ serve_record(struct stream *s)
 		break;
 	}
 	in.used += used;
-	conn_touch(&s->conn, loop_now());
+	share_touch(&s->share, false, loop_now());
 	if (transport_serve(&s->t, body, len) == CALL_MALFORMED)
 		s->closing = true;
 	return (!s->closing);
@@ -398,12 +400,12 @@ stream_open(int fd, const struct peer *peer, bool may_pass)
 {
 	const int yes = 1;
 	struct stream *s = calloc(1, sizeof(*s));
-	struct conn *victim;
+	struct share *victim;
 
-	if (s != NULL && conn_is_full(peer->origin) &&
-	    (victim = conn_victim(peer->origin)) != NULL)
+	if (s != NULL &&
+	    (victim = share_victim(POOL_CONNECTIONS, peer)) != NULL)
 		evict(victim);
-	if (s == NULL || conn_is_full(peer->origin) ||
+	if (s == NULL || share_is_full(POOL_CONNECTIONS, peer->origin) ||
 	    transport_register(&s->t, fd, on_reply) == -1) {
 		free(s);
 		close_fd(fd, peer, may_pass);
@@ -415,7 +417,7 @@ stream_open(int fd, const struct peer *peer, bool may_pass)
 		setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &yes, sizeof(yes));
 	s->t.call.peer = *peer;
 	s->may_pass = may_pass;
-	conn_add(&s->conn, peer, loop_now());
+	share_add(&s->share, POOL_CONNECTIONS, peer, 0, loop_now());
 	loop_watch(fd, on_readable, NULL, s);
 	on_readable(s); /* the first call has often arrived */
 }
@@ -423,13 +425,13 @@ stream_open(int fd, const struct peer *peer, bool may_pass)
 int64_t
 stream_tick(int64_t now)
 {
-	struct conn *conn;
+	struct share *idle;
 	int64_t next;
 
 	close_drained(now);
-	while ((conn = conn_expired(now, &next)) != NULL) {
+	while ((idle = share_expired(POOL_CONNECTIONS, now, &next)) != NULL) {
 		counters.idle++;
-		reset_stream(stream_of(conn));
+		reset_stream(stream_of(idle));
 	}
 	return (TAILQ_EMPTY(&draining) || next < drain_due ? next : drain_due);
 }

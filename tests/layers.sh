@@ -4,8 +4,8 @@
 # sideways, never up.  src/README has the picture.
 cd "$(dirname "$0")/../src" || exit 1
 layers='pmap be32 decimal logsink landlock
-addrfilt record log source
-table policy conn wire sockdiag loop peer daemon priv sandbox
+addrfilt record log share
+table policy wire sockdiag loop peer daemon priv sandbox
 ifaddr listen closer store
 local holder transport
 inherit registry datagram ipv6 stream

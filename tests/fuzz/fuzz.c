@@ -5,14 +5,13 @@
 #include <sys/select.h>
 #include <unistd.h>
 
-#include "callit.h"
-#include "conn.h"
 #include "datagram.h"
 #include "log.h"
 #include "logsink.h"
 #include "loop.h"
 #include "registry.h"
 #include "service.h"
+#include "share.h"
 #include "stream.h"
 
 static struct slot slots[TABLE_SLOTS];
@@ -32,8 +31,7 @@ fuzz_start(void)
 		logsink_detach();
 		close(null);
 	}
-	conn_limits(1024);
-	callit_limit(1024);
+	share_limits(1024);
 	CHECK((table = table_new(4711, slots)) != NULL);
 	CHECK((fd = socket(AF_INET, SOCK_DGRAM, 0)) != -1);
 	CHECK(registry_open(table, PMAP_PORT, false) == 0);

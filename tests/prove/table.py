@@ -40,19 +40,18 @@ MUTANTS = [
 
     ("conn-exempt",
      "The kernel's own connection can be closed.",
-     "conn_victim",
-     ("src/conn.c",
-      "return (c->peer.origin == ORIGIN_LOCAL && c->peer.uid == UID_ROOT);",
-      "return (c->peer.origin == ORIGIN_LOOPBACK && c->peer.uid == UID_ROOT);"
+     "share_victim",
+     ("src/share.c",
+      "return (s->peer.origin == ORIGIN_LOCAL && s->peer.uid == UID_ROOT);",
+      "return (s->peer.origin == ORIGIN_LOOPBACK && s->peer.uid == UID_ROOT);"
       )),
 
     ("conn-greedy",
      "The idlest connection is closed, however few its source has.",
-     "conn_victim",
-     ("src/conn.c",
-      "(c->source->count == victim->source->count && "
-      "c->active < victim->active))",
-      "c->active < victim->active)")),
+     "share_victim",
+     ("src/share.c",
+      "return (s->source->count > other->source->count);",
+      "return (false);")),
 
     ("datagram-limit",
      "Replies to the network are longer than their calls.",

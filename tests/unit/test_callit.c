@@ -10,9 +10,10 @@
 #include "callit.h"
 #include "log.h"
 #include "loop.h"
+#include "share.h"
 
 enum {
-	PER_SOURCE = 32,
+	PER_SOURCE = SHARE_CALLITS_OF_SOURCE,
 	NETWORK = 192, /* CALLITs in progress of other hosts */
 	LATER_MS = 5000
 };
@@ -41,7 +42,7 @@ static int
 setup_limit(void **state)
 {
 	(void)state;
-	callit_limit(1024);
+	share_limits(1024);
 	return (0);
 }
 
@@ -65,7 +66,7 @@ teardown(void **state)
 	close(service);
 	close(client);
 	close(out);
-	return (callit_count() == 0 ? 0 : -1);
+	return (share_count(POOL_CALLITS) == 0 ? 0 : -1);
 }
 
 /* How often there was this outcome in this test. */
@@ -94,7 +95,7 @@ start(uint32_t host, uint32_t xid)
 static int64_t
 iterate(int64_t now)
 {
-	if (callit_count() == 0 || iterations-- == 0)
+	if (share_count(POOL_CALLITS) == 0 || iterations-- == 0)
 		loop_stop();
 	return (now);
 }
@@ -132,10 +133,10 @@ test_a_reply_is_relayed(void **state)
 	(void)state;
 	begin();
 	start(0, 7);
-	assert_int_equal(callit_count(), 1);
+	assert_int_equal(share_count(POOL_CALLITS), 1);
 	reply_to_all();
 	assert_int_equal(received(), 7);
-	assert_int_equal(callit_count(), 0);
+	assert_int_equal(share_count(POOL_CALLITS), 0);
 	assert_int_equal(outcomes(CALLIT_RELAYED), 1);
 }
 
@@ -150,9 +151,9 @@ test_time_runs_out(void **state)
 	start(0, 1);
 	assert_int_equal(callit_tick(now), now + LATER_MS);
 	assert_int_equal(callit_tick(now + LATER_MS - 1), now + LATER_MS);
-	assert_int_equal(callit_count(), 1);
+	assert_int_equal(share_count(POOL_CALLITS), 1);
 	assert_int_equal(callit_tick(now + LATER_MS), INT64_MAX);
-	assert_int_equal(callit_count(), 0);
+	assert_int_equal(share_count(POOL_CALLITS), 0);
 	assert_int_equal(outcomes(CALLIT_EXPIRED), 1);
 }
 
@@ -165,10 +166,10 @@ test_what_has_ended_counts_for_its_source_no_more(void **state)
 	for (int round = 0; round < 2; round++) {
 		for (uint32_t i = 0; i < PER_SOURCE; i++)
 			start(0, i);
-		assert_int_equal(callit_count(), PER_SOURCE);
+		assert_int_equal(share_count(POOL_CALLITS), PER_SOURCE);
 		assert_int_equal(outcomes(CALLIT_EVICTED), 0);
 		callit_tick(loop_now() + LATER_MS);
-		assert_int_equal(callit_count(), 0);
+		assert_int_equal(share_count(POOL_CALLITS), 0);
 	}
 	for (uint32_t host = 1; host <= 2 * NETWORK; host++) {
 		start(host, 1);
@@ -189,7 +190,7 @@ test_a_source_at_its_limit_loses_its_oldest(void **state)
 	for (uint32_t i = 1; i <= PER_SOURCE + 1; i++)
 		start(0, i);
 	assert_int_equal(outcomes(CALLIT_EVICTED), 1);
-	assert_int_equal(callit_count(), 2 * PER_SOURCE);
+	assert_int_equal(share_count(POOL_CALLITS), 2 * PER_SOURCE);
 	reply_to_all();
 	for (uint32_t i = 1; i <= PER_SOURCE; i++)
 		relayed[received()] = true;
@@ -212,7 +213,7 @@ test_calls_to_another_service_stay(void **state)
 	service = open_socket(&addr);
 	for (uint32_t i = 0; i < 10 * PER_SOURCE; i++)
 		start(0, 100 + i);
-	assert_int_equal(callit_count(), PER_SOURCE);
+	assert_int_equal(share_count(POOL_CALLITS), PER_SOURCE);
 	assert_int_equal(outcomes(CALLIT_EVICTED), 9 * PER_SOURCE + 1);
 	close(service);
 	service = deaf;
@@ -236,11 +237,11 @@ test_a_new_source_displaces_the_oldest_of_who_has_most(void **state)
 	start(0, 3);
 	for (uint32_t i = 5; i < NETWORK; i++)
 		start(i, 1);
-	assert_int_equal(callit_count(), NETWORK);
+	assert_int_equal(share_count(POOL_CALLITS), NETWORK);
 	assert_int_equal(outcomes(CALLIT_EVICTED), 0);
 	start(250, 1);
 	assert_int_equal(outcomes(CALLIT_EVICTED), 1);
-	assert_int_equal(callit_count(), NETWORK);
+	assert_int_equal(share_count(POOL_CALLITS), NETWORK);
 	reply_to_all();
 	/* in any order */
 	first = received();
@@ -269,7 +270,7 @@ test_a_call_that_cannot_be_made(void **state)
 	wrap_reset();
 	assert_int_equal(outcomes(CALLIT_FAILED), 3);
 	assert_int_equal(outcomes(CALLIT_FORWARDED), 0);
-	assert_int_equal(callit_count(), 0);
+	assert_int_equal(share_count(POOL_CALLITS), 0);
 	/* no descriptor is left */
 	assert_int_equal(dup(out), next);
 	close(next);

@@ -10,8 +10,8 @@
 
 #include <arpa/inet.h>
 
-#include "conn.h"
 #include "loop.h"
+#include "share.h"
 #include "stream.h"
 #include "transport.h"
 
@@ -29,7 +29,7 @@ setup(void **state)
 	int fds[2];
 
 	(void)state;
-	conn_limits(1024);
+	share_limits(1024);
 	allocated = wrap_allocated();
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == -1)
 		return (-1);
@@ -61,7 +61,10 @@ teardown(void **state)
 	(void)state;
 	close(client);
 	run(CALLS); /* the server notices */
-	return (conn_count() == 0 && wrap_allocated() == allocated ? 0 : -1);
+	return (
+	    share_count(POOL_CONNECTIONS) == 0 && wrap_allocated() == allocated
+		? 0
+		: -1);
 }
 
 static int
@@ -107,7 +110,7 @@ test_answers(void **state)
 	send_calls(CALLS);
 	run(CALLS);
 	assert_int_equal(replied() % 28, 0);
-	assert_int_equal(conn_count(), 1);
+	assert_int_equal(share_count(POOL_CONNECTIONS), 1);
 }
 
 static void
@@ -117,16 +120,16 @@ test_out_of_memory_for_a_connection(void **state)
 	stream_open(server(state), &user, false);
 	wrap_reset();
 	assert_int_equal(replied(), -1);
-	assert_int_equal(conn_count(), 0);
+	assert_int_equal(share_count(POOL_CONNECTIONS), 0);
 }
 
 static void
 test_no_room_for_a_connection(void **state)
 {
-	conn_limits(32); /* all descriptors are for other things */
+	share_limits(32); /* all descriptors are for other things */
 	stream_open(server(state), &user, false);
 	assert_int_equal(replied(), -1);
-	assert_int_equal(conn_count(), 0);
+	assert_int_equal(share_count(POOL_CONNECTIONS), 0);
 }
 
 static void
@@ -145,7 +148,7 @@ test_a_client_that_goes_before_it_is_answered(void **state)
 	send_calls(3);
 	close(client);
 	run(4);
-	assert_int_equal(conn_count(), 0);
+	assert_int_equal(share_count(POOL_CONNECTIONS), 0);
 	client = open("/dev/null", O_RDONLY);
 }
 
@@ -174,7 +177,7 @@ test_a_client_that_reads_late_gets_it_all(void **state)
 	ssize_t sum = 0;
 
 	stop_reading(server(state));
-	assert_non_null(conn_slowest());
+	assert_non_null(share_slowest());
 	for (int i = 0; i < 200; i++) {
 		ssize_t n = replied();
 
@@ -182,8 +185,8 @@ test_a_client_that_reads_late_gets_it_all(void **state)
 		sum += n;
 		run(2);
 	}
-	assert_null(conn_slowest());
-	assert_int_equal(conn_count(), 1);
+	assert_null(share_slowest());
+	assert_int_equal(share_count(POOL_CONNECTIONS), 1);
 	assert_true(sum > 0 && sum % 28 == 0);
 }
 
@@ -193,18 +196,18 @@ test_out_of_memory_for_the_output_buffer(void **state)
 	wrap_fail("malloc", 1, ENOMEM);
 	stop_reading(server(state));
 	wrap_reset();
-	assert_null(conn_slowest());
-	assert_int_equal(conn_count(), 0);
+	assert_null(share_slowest());
+	assert_int_equal(share_count(POOL_CONNECTIONS), 0);
 }
 
 static void
 test_a_blocked_client_that_disconnects(void **state)
 {
 	stop_reading(server(state));
-	assert_non_null(conn_slowest());
+	assert_non_null(share_slowest());
 	close(client);
 	run(3);
-	assert_int_equal(conn_count(), 0);
+	assert_int_equal(share_count(POOL_CONNECTIONS), 0);
 	client = open("/dev/null", O_RDONLY);
 }
 
@@ -215,10 +218,10 @@ test_blocked_for_too_long(void **state)
 
 	stop_reading(server(state));
 	now = loop_now();
-	assert_true(stream_tick(now) <= now + CONN_IDLE_MS);
-	assert_int_equal(conn_count(), 1);
-	assert_int_equal(stream_tick(now + CONN_IDLE_MS + 1), INT64_MAX);
-	assert_int_equal(conn_count(), 0);
+	assert_true(stream_tick(now) <= now + SHARE_IDLE_MS);
+	assert_int_equal(share_count(POOL_CONNECTIONS), 1);
+	assert_int_equal(stream_tick(now + SHARE_IDLE_MS + 1), INT64_MAX);
+	assert_int_equal(share_count(POOL_CONNECTIONS), 0);
 }
 
 /* The clock goes on by more than the slice of a connection. */
@@ -241,11 +244,11 @@ test_a_slow_reader_is_not_idle(void **state)
 	pass_time();
 	assert_true(replied() > 0);
 	run(370);
-	assert_non_null(conn_slowest());
-	stream_tick(blocked + CONN_IDLE_MS);
-	assert_int_equal(conn_count(), 1);
-	stream_tick(loop_now() + CONN_IDLE_MS);
-	assert_int_equal(conn_count(), 0);
+	assert_non_null(share_slowest());
+	stream_tick(blocked + SHARE_IDLE_MS);
+	assert_int_equal(share_count(POOL_CONNECTIONS), 1);
+	stream_tick(loop_now() + SHARE_IDLE_MS);
+	assert_int_equal(share_count(POOL_CONNECTIONS), 0);
 }
 
 /*
@@ -265,7 +268,7 @@ check_room_for_output(void)
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
 	client = fds[0];
 	stop_reading(fds[1]);
-	assert_int_equal(conn_count(), 2);
+	assert_int_equal(share_count(POOL_CONNECTIONS), 2);
 	close(first);
 }
 
@@ -274,12 +277,12 @@ test_output_that_was_sent_counts_no_more(void **state)
 {
 	stop_reading(server(state));
 	for (int i = 0; i < OUTPUTS; i++) {
-		assert_non_null(conn_slowest());
-		for (int n = 0; n < 100 && conn_slowest() != NULL; n++) {
+		assert_non_null(share_slowest());
+		for (int n = 0; n < 100 && share_slowest() != NULL; n++) {
 			assert_int_not_equal(replied(), -1);
 			run(0);
 		}
-		assert_null(conn_slowest());
+		assert_null(share_slowest());
 		block();
 	}
 	check_room_for_output();
@@ -292,10 +295,10 @@ test_output_of_closed_connections_counts_no_more(void **state)
 
 	for (int i = 0; i < OUTPUTS; i++) {
 		stop_reading(fd);
-		assert_non_null(conn_slowest());
+		assert_non_null(share_slowest());
 		close(client);
 		run(2);
-		assert_int_equal(conn_count(), 0);
+		assert_int_equal(share_count(POOL_CONNECTIONS), 0);
 		assert_int_equal(setup(state), 0);
 		fd = server(state);
 	}
@@ -315,7 +318,7 @@ first_call(void **state)
 	run(2);
 	close(client);
 	run(2);
-	return (conn_count() == 0 ? 0 : -1);
+	return (share_count(POOL_CONNECTIONS) == 0 ? 0 : -1);
 }
 
 int

@@ -3,9 +3,9 @@
 
 #include <arpa/inet.h>
 
-#include "conn.h"
+#include "share.h"
 
-static struct conn members[512];
+static struct share members[512];
 
 static struct peer
 by_addr(enum origin origin, uint32_t addr)
@@ -23,9 +23,28 @@ by_uid(uid_t uid)
 }
 
 static void
+add(struct share *member, const struct peer *peer, int64_t now)
+{
+	share_add(member, POOL_CONNECTIONS, peer, 0, now);
+}
+
+/* What goes when there is room for nothing more. */
+static struct share *
+victim(enum origin origin)
+{
+	const struct peer peer = {.origin = origin, .uid = 4242};
+	struct share *found;
+
+	share_limits(32);
+	found = share_victim(POOL_CONNECTIONS, &peer);
+	share_limits(1024);
+	return (found);
+}
+
+static void
 remove_member(size_t i)
 {
-	conn_remove(&members[i]);
+	share_remove(&members[i]);
 	members[i].entry.tqe_prev = NULL;
 }
 
@@ -33,7 +52,7 @@ static int
 setup(void **state)
 {
 	(void)state;
-	conn_limits(1024);
+	share_limits(1024);
 	return (0);
 }
 
@@ -45,7 +64,7 @@ teardown(void **state)
 	for (size_t i = 0; i < LENGTH(members); i++)
 		if (members[i].entry.tqe_prev != NULL)
 			remove_member(i);
-	return (conn_count() == 0 ? 0 : -1);
+	return (share_count(POOL_CONNECTIONS) == 0 ? 0 : -1);
 }
 
 static void
@@ -62,15 +81,16 @@ test_limits(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < LENGTH(cases); i++) {
-		conn_limits(cases[i].descriptors);
+		share_limits(cases[i].descriptors);
 		for (enum origin origin = 0; origin < ORIGINS; origin++) {
 			struct peer peer = {.origin = origin, .uid = 5};
 			size_t n = 0;
 
-			while (!conn_is_full(origin))
-				conn_add(&members[n++], &peer, 0);
+			assert_null(share_victim(POOL_CONNECTIONS, &peer));
+			while (!share_is_full(POOL_CONNECTIONS, origin))
+				add(&members[n++], &peer, 0);
 			assert_int_equal(n, cases[i].limit[origin]);
-			assert_int_equal(conn_count(), n);
+			assert_int_equal(share_count(POOL_CONNECTIONS), n);
 			while (n > 0)
 				remove_member(--n);
 		}
@@ -84,32 +104,32 @@ test_victim_is_the_idlest_of_the_busiest(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < 10; i++) /* ten sources, long ago */
-		conn_add(&members[n++],
+		add(&members[n++],
 		    &(struct peer){.origin = ORIGIN_NETWORK,
 			.from.sin_addr.s_addr = htonl(100 + i)},
 		    (int64_t)i);
 	for (uint32_t i = 0; i < 5; i++) /* and one who holds five */
-		conn_add(&members[n++],
+		add(&members[n++],
 		    &(struct peer){.origin = ORIGIN_NETWORK,
 			.from.sin_addr.s_addr = htonl(7)},
 		    1000 + i);
-	assert_ptr_equal(conn_victim(ORIGIN_NETWORK), &members[10]);
-	conn_touch(&members[10], 2000);
-	assert_ptr_equal(conn_victim(ORIGIN_NETWORK), &members[11]);
+	assert_ptr_equal(victim(ORIGIN_NETWORK), &members[10]);
+	share_touch(&members[10], false, 2000);
+	assert_ptr_equal(victim(ORIGIN_NETWORK), &members[11]);
 	/* blocked connections count, too */
-	conn_set_blocked(&members[11], true, 2001);
-	conn_set_blocked(&members[12], true, 2002);
-	assert_ptr_equal(conn_victim(ORIGIN_NETWORK), &members[13]);
+	share_touch(&members[11], true, 2001);
+	share_touch(&members[12], true, 2002);
+	assert_ptr_equal(victim(ORIGIN_NETWORK), &members[13]);
 	remove_member(13);
 	remove_member(14);
-	assert_ptr_equal(conn_victim(ORIGIN_NETWORK), &members[10]);
+	assert_ptr_equal(victim(ORIGIN_NETWORK), &members[10]);
 	/* all alike: the idlest */
 	for (size_t i = 10; i < 12; i++)
 		remove_member(i);
-	assert_ptr_equal(conn_victim(ORIGIN_NETWORK), &members[0]);
+	assert_ptr_equal(victim(ORIGIN_NETWORK), &members[0]);
 	/* other origins are not concerned */
-	assert_null(conn_victim(ORIGIN_LOOPBACK));
-	assert_null(conn_victim(ORIGIN_LOCAL));
+	assert_null(victim(ORIGIN_LOOPBACK));
+	assert_null(victim(ORIGIN_LOCAL));
 }
 
 /* Of what is unsent, too: those that are gone or read again do not count. */
@@ -120,21 +140,21 @@ test_the_slowest_is_the_idlest_of_who_has_most_blocked(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 6; i++) {
-		conn_add(&members[i], i < 3 ? &a : &b, 0);
-		conn_set_blocked(&members[i], i != 5, (int64_t)i);
+		add(&members[i], i < 3 ? &a : &b, 0);
+		share_touch(&members[i], i != 5, (int64_t)i);
 	}
-	assert_ptr_equal(conn_slowest(), &members[0]);
+	assert_ptr_equal(share_slowest(), &members[0]);
 	remove_member(0);
 	remove_member(1);
-	assert_ptr_equal(conn_slowest(), &members[3]);
-	conn_touch(&members[3], 10);
-	assert_ptr_equal(conn_slowest(), &members[4]);
-	conn_set_blocked(&members[4], false, 11);
-	assert_ptr_equal(conn_slowest(), &members[2]);
+	assert_ptr_equal(share_slowest(), &members[3]);
+	share_touch(&members[3], true, 10);
+	assert_ptr_equal(share_slowest(), &members[4]);
+	share_touch(&members[4], false, 11);
+	assert_ptr_equal(share_slowest(), &members[2]);
 	remove_member(2);
-	assert_ptr_equal(conn_slowest(), &members[3]);
-	conn_set_blocked(&members[3], false, 12);
-	assert_null(conn_slowest());
+	assert_ptr_equal(share_slowest(), &members[3]);
+	share_touch(&members[3], false, 12);
+	assert_null(share_slowest());
 }
 
 static void
@@ -144,14 +164,14 @@ test_roots_local_connections_are_exempt(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 5; i++)
-		conn_add(&members[i], &root, 0);
-	assert_null(conn_victim(ORIGIN_LOCAL));
-	conn_add(&members[5], &user, 10);
-	assert_ptr_equal(conn_victim(ORIGIN_LOCAL), &members[5]);
-	conn_set_blocked(&members[0], true, 1);
-	assert_null(conn_slowest());
-	conn_set_blocked(&members[5], true, 2);
-	assert_ptr_equal(conn_slowest(), &members[5]);
+		add(&members[i], &root, 0);
+	assert_null(victim(ORIGIN_LOCAL));
+	add(&members[5], &user, 10);
+	assert_ptr_equal(victim(ORIGIN_LOCAL), &members[5]);
+	share_touch(&members[0], true, 1);
+	assert_null(share_slowest());
+	share_touch(&members[5], true, 2);
+	assert_ptr_equal(share_slowest(), &members[5]);
 }
 
 static void
@@ -163,25 +183,31 @@ test_overdue(void **state)
 	int64_t next;
 
 	(void)state;
-	assert_null(conn_expired(INT64_MAX, &next));
+	assert_null(share_expired(POOL_CONNECTIONS, INT64_MAX, &next));
 	assert_int_equal(next, INT64_MAX);
-	conn_add(&members[0], &user, 0);
-	assert_null(conn_expired(INT64_MAX - CONN_IDLE_MS, &next));
+	add(&members[0], &user, 0);
+	assert_null(
+	    share_expired(POOL_CONNECTIONS, INT64_MAX - SHARE_IDLE_MS, &next));
 	assert_int_equal(next, INT64_MAX);
-	conn_add(&members[1], &network, 100);
-	conn_add(&members[2], &loopback, 50);
-	assert_null(conn_expired(50, &next));
-	assert_int_equal(next, 50 + CONN_IDLE_MS);
-	conn_touch(&members[2], 200);
-	assert_null(conn_expired(50 + CONN_IDLE_MS, &next));
-	assert_int_equal(next, 100 + CONN_IDLE_MS);
-	assert_ptr_equal(conn_expired(100 + CONN_IDLE_MS, &next), &members[1]);
+	add(&members[2], &loopback, 50);
+	add(&members[1], &network, 100);
+	assert_null(share_expired(POOL_CONNECTIONS, 50, &next));
+	assert_int_equal(next, 50 + SHARE_IDLE_MS);
+	share_touch(&members[2], false, 200);
+	assert_null(share_expired(POOL_CONNECTIONS, 50 + SHARE_IDLE_MS, &next));
+	assert_int_equal(next, 100 + SHARE_IDLE_MS);
+	assert_ptr_equal(
+	    share_expired(POOL_CONNECTIONS, 100 + SHARE_IDLE_MS, &next),
+	    &members[1]);
 	remove_member(1);
+	remove_member(2);
 	/* on the local socket: one that does not read its replies */
-	conn_set_blocked(&members[0], true, 60);
-	assert_ptr_equal(conn_expired(60 + CONN_IDLE_MS, &next), &members[0]);
-	conn_set_blocked(&members[0], false, 70);
-	assert_null(conn_expired(100 + CONN_IDLE_MS, &next));
+	share_touch(&members[0], true, 260);
+	assert_ptr_equal(
+	    share_expired(POOL_CONNECTIONS, 260 + SHARE_IDLE_MS, &next),
+	    &members[0]);
+	share_touch(&members[0], false, 270);
+	assert_null(share_expired(POOL_CONNECTIONS, INT64_MAX, &next));
 }
 
 /* A user with many uids does not displace system accounts, nor the reverse. */
@@ -191,17 +217,17 @@ test_victims_are_of_the_class_with_more(void **state)
 	struct peer system = by_uid(102), other = by_uid(103);
 
 	(void)state;
-	conn_add(&members[0], &system, 0);
+	add(&members[0], &system, 0);
 	for (uid_t i = 1; i < 192; i++) {
 		struct peer user = by_uid(100000 + i);
 
-		conn_add(&members[i], &user, i);
+		add(&members[i], &user, i);
 	}
-	assert_ptr_equal(conn_victim(ORIGIN_LOCAL), &members[1]);
+	assert_ptr_equal(victim(ORIGIN_LOCAL), &members[1]);
 	for (size_t i = 2; i < 192; i++)
 		remove_member(i);
-	conn_add(&members[2], &other, 300);
-	assert_ptr_equal(conn_victim(ORIGIN_LOCAL), &members[0]);
+	add(&members[2], &other, 300);
+	assert_ptr_equal(victim(ORIGIN_LOCAL), &members[0]);
 }
 
 int
