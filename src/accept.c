@@ -67,7 +67,7 @@ accept_one(const struct listener *l)
 	 */
 	if (peer.origin == ORIGIN_LOCAL && peer.uid == UID_ROOT)
 		daemon_store_fd(fd);
-	if (transport_allows(l->acl, peer.from.sin_addr, from_here)) {
+	if (transport_allows(l->acl, &peer, from_here)) {
 		/* root is trusted not to pass what blocks */
 		stream_open(
 		    fd, &peer, l->socket.may_pass && peer.uid != UID_ROOT);

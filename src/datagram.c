@@ -25,14 +25,14 @@ struct datagram {
 
 union control {
 	struct cmsghdr align;
-	char bytes[CMSG_SPACE(sizeof(struct in_pktinfo))];
+	char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
 };
 
 /* The calls that on_readable() received, on whatever socket. */
 static struct {
 	struct mmsghdr msgs[RING];
 	struct iovec iovs[RING];
-	struct sockaddr_in from[RING];
+	struct sockaddr_in6 from[RING]; /* or a sockaddr_in */
 	union control control[RING];
 	/* one byte more than a call may have, to detect longer ones */
 	uint8_t bytes[RING][(WIRE_RECORD_MAX + 1 + 7) & ~7];
@@ -92,6 +92,26 @@ send_replies(int fd)
 	out.used = 0;
 }
 
+/* Do what identify() does, for IPv6. */
+static bool
+identify_ipv6(struct call *call, struct msghdr *msg)
+{
+	struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+	struct in6_pktinfo *info;
+
+	if (c == NULL || c->cmsg_level != IPPROTO_IPV6 ||
+	    c->cmsg_type != IPV6_PKTINFO)
+		return (false);
+	info = (struct in6_pktinfo *)(void *)CMSG_DATA(c);
+	memcpy(&call->peer.from6, msg->msg_name, sizeof(call->peer.from6));
+	call->peer.origin = ORIGIN_IPV6;
+	call->ifindex = (int)info->ipi6_ifindex;
+	call->broadcast = IN6_IS_ADDR_MULTICAST(&info->ipi6_addr);
+	if (!IN6_IS_ADDR_LINKLOCAL(&info->ipi6_addr))
+		info->ipi6_ifindex = 0;
+	return (true);
+}
+
 /*
  * Fill in the caller and the destination.  Return false if the kernel does not
  * report them.  For a datagram received before IP_PKTINFO was set, the
@@ -102,6 +122,9 @@ identify(struct call *call, struct msghdr *msg)
 {
 	struct in_pktinfo *info = peer_pktinfo(msg);
 
+	call->datagram = true;
+	if (msg->msg_namelen == sizeof(call->peer.from6))
+		return (identify_ipv6(call, msg));
 	if (msg->msg_namelen != sizeof(call->peer.from) || info == NULL)
 		return (false);
 	memcpy(&call->peer.from, msg->msg_name, sizeof(call->peer.from));
@@ -111,7 +134,6 @@ identify(struct call *call, struct msghdr *msg)
 	call->peer.to = info->ipi_addr;
 	call->ifindex = info->ipi_ifindex;
 	call->local_addr = info->ipi_spec_dst;
-	call->datagram = true;
 	call->broadcast = info->ipi_addr.s_addr != info->ipi_spec_dst.s_addr;
 	/* the reply leaves from that address, by any interface */
 	info->ipi_ifindex = 0;
@@ -127,8 +149,7 @@ serve(struct datagram *d, struct mmsghdr *m)
 		counters.badcalls++;
 		return;
 	}
-	if (!transport_allows(
-		d->acl, call->peer.from.sin_addr, peer_is_lo(call->ifindex))) {
+	if (!transport_allows(d->acl, &call->peer, peer_is_lo(call->ifindex))) {
 		counters.acl_denied++;
 		return;
 	}
@@ -162,7 +183,7 @@ static size_t
 encode(struct transport *t, struct rpc_msg *reply)
 {
 	size_t limit =
-	    t->call.peer.origin == ORIGIN_NETWORK ? t->call.len : UDP_MAX;
+	    t->call.peer.origin == ORIGIN_LOOPBACK ? UDP_MAX : t->call.len;
 	size_t room = sizeof(transport_replies) - out.used;
 	size_t len = transport_encode(t, reply, transport_replies + out.used,
 	    room < limit ? room : limit);

@@ -14,9 +14,10 @@
  */
 
 /*
- * Serve a UDP socket that has IP_PKTINFO set.  Do not reply to callers on the
- * network whose address `acl` does not contain; NULL allows every address.
- * Return the transport, for svc_reg(), or NULL when out of memory.
+ * Serve a UDP socket that has IP_PKTINFO set, or IPV6_RECVPKTINFO.  Do not
+ * reply to callers on the network whose address `acl` does not contain; NULL
+ * allows every address. Return the transport, for svc_reg(), or NULL when out
+ * of memory.
  */
 SVCXPRT *datagram_serve(int fd, const struct addrfilt *acl);
 

@@ -14,7 +14,7 @@
 
 enum listen_kind {
 	LISTEN_UDP,
-	LISTEN_UDP6, /* says no: ipv6.h */
+	LISTEN_UDP6, /* says no: ORIGIN_IPV6 */
 	LISTEN_TCP,
 	LISTEN_UNIX,
 	/*

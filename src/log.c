@@ -104,7 +104,7 @@ static const char *const proc_names[PMAP_PROCS] = {
     "null", "set", "unset", "getport", "dump", "callit"};
 
 static const char *const origin_names[ORIGINS] = {
-    "network", "loopback", "local"};
+    "network", "loopback", "local", "ipv6"};
 
 static const char *const verdict_names[VERDICTS] = {
     [VERDICT_OK] = "ok",
@@ -147,17 +147,21 @@ struct value {
 static struct value
 caller(const struct peer *peer)
 {
-	char addr[INET_ADDRSTRLEN];
+	char addr[INET6_ADDRSTRLEN];
 	struct value v;
 
 	if (peer->origin == ORIGIN_LOCAL) {
 		snprintf(v.text, sizeof(v.text), "uid=%lu pid=%ld",
 		    (unsigned long)peer->uid, (long)peer->pid);
-		return (v);
+	} else if (peer->origin == ORIGIN_IPV6) {
+		inet_ntop(AF_INET6, &peer->from6.sin6_addr, addr, sizeof(addr));
+		snprintf(v.text, sizeof(v.text), "from=[%s]:%u", addr,
+		    (unsigned)ntohs(peer->from6.sin6_port));
+	} else {
+		inet_ntop(AF_INET, &peer->from.sin_addr, addr, sizeof(addr));
+		snprintf(v.text, sizeof(v.text), "from=%s:%u", addr,
+		    (unsigned)ntohs(peer->from.sin_port));
 	}
-	inet_ntop(AF_INET, &peer->from.sin_addr, addr, sizeof(addr));
-	snprintf(v.text, sizeof(v.text), "from=%s:%u", addr,
-	    (unsigned)ntohs(peer->from.sin_port));
 	return (v);
 }
 
@@ -291,10 +295,9 @@ log_counters(size_t entries, size_t connections, size_t callits)
 		    c->callits[i]);
 	append(line, &used,
 	    " badcalls=%" PRIu64 " acl_denied=%" PRIu64 " too_long=%" PRIu64
-	    " evicted=%" PRIu64 " idle=%" PRIu64 " lost=%" PRIu64
-	    " ipv6=%" PRIu64,
+	    " evicted=%" PRIu64 " idle=%" PRIu64 " lost=%" PRIu64,
 	    c->badcalls, c->acl_denied, c->too_long, c->evicted, c->idle,
-	    c->lost, c->ipv6);
+	    c->lost);
 	emit(LOG_INFO, "%s", line);
 }
 

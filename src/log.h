@@ -29,7 +29,6 @@ struct counters {
 	uint64_t evicted;    /* connections closed in favour of others */
 	uint64_t idle;       /* connections closed after 30 s idle or blocked */
 	uint64_t lost;       /* UDP replies that could not be sent */
-	uint64_t ipv6;       /* calls over IPv6 */
 };
 extern struct counters counters;
 

@@ -67,6 +67,7 @@ enum origin {
 	ORIGIN_NETWORK,
 	ORIGIN_LOOPBACK,
 	ORIGIN_LOCAL,
+	ORIGIN_IPV6, /* UDP, only to say no: dispatch() in service.c */
 	ORIGINS
 };
 
@@ -76,7 +77,10 @@ struct peer {
 	uid_t uid;     /* ORIGIN_LOCAL: from SO_PEERCRED; else UID_UNKNOWN */
 	pid_t pid;     /* ORIGIN_LOCAL only, for the log */
 	uint32_t prot; /* ORIGIN_LOOPBACK: IPPROTO_TCP or IPPROTO_UDP */
-	struct sockaddr_in from;
+	union {
+		struct sockaddr_in from;
+		struct sockaddr_in6 from6; /* ORIGIN_IPV6 */
+	};
 	struct in_addr to; /* ORIGIN_LOOPBACK: the address that was called */
 };
 

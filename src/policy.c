@@ -30,7 +30,9 @@ policy_identity(const struct peer *peer, unsigned privileged,
 enum verdict
 policy_origin(enum origin origin)
 {
-	return (origin == ORIGIN_NETWORK ? VERDICT_DENY_ORIGIN : VERDICT_OK);
+	return (origin == ORIGIN_LOOPBACK || origin == ORIGIN_LOCAL
+		    ? VERDICT_OK
+		    : VERDICT_DENY_ORIGIN);
 }
 
 static bool

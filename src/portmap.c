@@ -22,7 +22,6 @@
 #include "datagram.h"
 #include "ifaddr.h"
 #include "inherit.h"
-#include "ipv6.h"
 #include "listen.h"
 #include "local.h"
 #include "log.h"
@@ -107,8 +106,7 @@ run_dir(in_port_t port)
 
 /* Serve the sockets.  Return one of the transports, which stands for all. */
 static SVCXPRT *
-serve(
-    const struct listen_sockets *set, const struct addrfilt *acl, bool anywhere)
+serve(const struct listen_sockets *set, const struct addrfilt *acl)
 {
 	SVCXPRT *xprt = NULL;
 
@@ -117,9 +115,7 @@ serve(
 
 		if (s->kind == LISTEN_TCP || s->kind == LISTEN_UNIX)
 			accept_start(s, acl);
-		else if (s->kind == LISTEN_UDP6)
-			ipv6_serve(s->fd, acl != NULL || !anywhere);
-		else if (s->kind == LISTEN_UDP &&
+		else if (s->kind != LISTEN_KEPT &&
 			 (xprt = datagram_serve(s->fd, acl)) == NULL)
 			log_fatal("out of memory");
 	}
@@ -182,7 +178,7 @@ serve_all(const struct options *o, const struct listen_sockets *set)
 		log_fatal("cannot get random bytes: %s", strerror(errno));
 	if ((table = table_new(seed, slots)) == NULL ||
 	    registry_open(table, o->listen.port, o->keep) == -1 ||
-	    service_start(serve(set, acl, o->listen.anywhere), &service) == -1)
+	    service_start(serve(set, acl), &service) == -1)
 		log_fatal("out of memory");
 	if (loop_signals(on_signal) == -1)
 		log_fatal("cannot receive signals: %s", strerror(errno));

@@ -193,6 +193,17 @@ dispatch(struct svc_req *request, SVCXPRT *xprt)
 	}
 	procedure = &procedures[request->rq_proc];
 	counters.calls[call->peer.origin][request->rq_proc]++;
+	/*
+	 * libtirpc asks over IPv6, too, if the name of a host has such an
+	 * address, as Debian's localhost has.  It ignores the ICMP error of a
+	 * closed port, and would wait for 60 seconds.
+	 */
+	if (call->peer.origin == ORIGIN_IPV6 &&
+	    request->rq_proc != PMAPPROC_NULL) {
+		svcerr_noproc(xprt);
+		transport_badcall(call, "procedure");
+		return;
+	}
 	if (call->broadcast && !procedure->broadcast)
 		return;
 	/* the registry checks this again; here no argument is decoded yet */

@@ -19,10 +19,12 @@ uint8_t transport_replies[TRANSPORT_REPLIES]
 
 bool
 transport_allows(
-    const struct addrfilt *acl, struct in_addr from, bool from_here)
+    const struct addrfilt *acl, const struct peer *peer, bool from_here)
 {
-	return (acl == NULL || from_here || addrfilt_match(acl, from) ||
-		(acl->count > 0 && ifaddr_is_own(from)));
+	if (acl == NULL || from_here || peer->origin == ORIGIN_IPV6)
+		return (acl == NULL || from_here);
+	return (addrfilt_match(acl, peer->from.sin_addr) ||
+		(acl->count > 0 && ifaddr_is_own(peer->from.sin_addr)));
 }
 
 void
@@ -55,7 +57,7 @@ is_served(const struct call *call, const struct call_body *body)
 {
 	return (body->cb_vers == PMAPVERS ||
 		((body->cb_vers == RPCBVERS || body->cb_vers == RPCBVERS4) &&
-		    call->peer.origin != ORIGIN_NETWORK));
+		    verdict_is_ok(policy_origin(call->peer.origin))));
 }
 
 /* Return AUTH_OK if libtirpc may see this credential, else the error. */

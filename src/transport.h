@@ -72,12 +72,12 @@ int transport_register(
 void transport_unregister(struct transport *);
 
 /*
- * Return true if the filter allows a caller: if it is NULL, or contains the
- * address, or with `from_here` for what was received on lo or on the local
+ * Return true if the filter allows a caller: if it is NULL, or contains his
+ * IPv4 address, or with `from_here` for what was received on lo or on the local
  * socket.  A filter that is not empty also allows the addresses of this host.
  */
 bool transport_allows(
-    const struct addrfilt *, struct in_addr from, bool from_here);
+    const struct addrfilt *, const struct peer *, bool from_here);
 
 /*
  * Serve one call message of `len` bytes through libtirpc: xp_recv decodes its

@@ -8,7 +8,7 @@ addrfilt record log share
 table policy wire sockdiag loop peer daemon priv sandbox
 ifaddr listen closer store
 local holder transport
-inherit registry datagram ipv6 stream
+inherit registry datagram stream
 accept callit
 service options
 portmap pmap_set rpcinfo'

@@ -49,13 +49,14 @@ def test_it_says_no(host, start, options):
         # a credential as long as can be
         assert ask(s, rpc.NULL, cred=(1, bytes(400))) == \
             rpc.words(1, 0, 0, 0, 0)
-    assert daemon.counters()["ipv6"] == 12
+    counters = daemon.counters()
+    assert [counters[f"ipv6.{proc}"] for proc in
+            ("null", "set", "getport", "dump")] == [2, 1, 1, 1]
 
 
 def test_what_is_no_call_has_no_reply(host, daemon):
     good = rpc.call(rpc.NULL)
     bad = [b"", good[:39], good[:4] + rpc.words(1) + good[8:],
-           good[:8] + rpc.words(3) + good[12:],
            rpc.call(rpc.NULL, cred=(1, bytes(404))),
            rpc.call(rpc.NULL, cred=(1, bytes(8)))[:-12],
            good[:36] + rpc.words(4), good[:28] + rpc.words(0xffffffff, 0, 0)]
@@ -64,7 +65,17 @@ def test_what_is_no_call_has_no_reply(host, daemon):
             s.send(data)
         s.send(good)
         assert s.recv(1000)[:4] == good[:4], "in order, so no other came"
-    assert daemon.counters()["badcalls"] == len(bad)
+        s.send(good[:8] + rpc.words(3) + good[12:])
+        assert s.recv(1000)[4:] == rpc.words(1, 1, 0, 2, 2), "RPC_MISMATCH"
+    assert daemon.counters()["badcalls"] == len(bad) + 1
+
+
+def test_a_bad_call_is_logged_with_its_address(host, start):
+    daemon = start(host, "-v")
+    with udp6(host) as s:
+        ask(s, rpc.NULL, prog=PROG)
+        daemon.expect_line(rf"badcall from=\[::1\]:{s.getsockname()[1]} "
+                           "via=ipv6 reason=program")
 
 
 def test_the_network(linked, start):

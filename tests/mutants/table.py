@@ -50,7 +50,7 @@ MUTANTS = [
      "The DUMP for a forged source is longer than its call.",
      "tests/blackbox/test_hostile.py -k amplified",
      ("src/datagram.c",
-      "t->call.peer.origin == ORIGIN_NETWORK ? t->call.len : UDP_MAX;",
+      "t->call.peer.origin == ORIGIN_LOOPBACK ? UDP_MAX : t->call.len;",
       "t->call.peer.origin == ORIGINS ? t->call.len : UDP_MAX;")),
 
     ("anonymous-holder",
@@ -405,8 +405,8 @@ MUTANTS = [
      "With -l, a forged address of this host gets a reply.",
      "tests/unit/test_transport.c",
      ("src/transport.c",
-      "(acl->count > 0 && ifaddr_is_own(from))",
-      "ifaddr_is_own(from)")),
+      "(acl->count > 0 && ifaddr_is_own(peer->from.sin_addr))",
+      "ifaddr_is_own(peer->from.sin_addr)")),
 
     ("holder-addresses",
      "Only 127.0.0.1 is looked up.",
@@ -659,8 +659,8 @@ MUTANTS = [
      "The network may register.",
      "tests/blackbox/test_rights.py -k network_may",
      ("src/policy.c",
-      "return (origin == ORIGIN_NETWORK ? VERDICT_DENY_ORIGIN : VERDICT_OK);",
-      "return (origin == ORIGINS ? VERDICT_DENY_ORIGIN : VERDICT_OK);")),
+      "return (origin == ORIGIN_LOOPBACK || origin == ORIGIN_LOCAL ?",
+      "return (origin != ORIGINS ?")),
 
     ("output-closed",
      "Unsent output of closed connections uses up the room of all.",
@@ -851,26 +851,30 @@ MUTANTS = [
       "|| be32dec(bytes + 4) != CALL",
       "")),
 
-    ("ipv6-length",
-     "A credential whose length overflows is taken for none.",
-     "tests/blackbox/test_ipv6.py -k no_call",
-     ("src/ipv6.c",
-      "(body = be32dec(call + begin + 4)) > MAX_AUTH_BYTES)",
-      "((body = be32dec(call + begin + 4)) + 3) / 4 * 4 > MAX_AUTH_BYTES)")),
+    ("ipv6-lookup",
+     "The network looks up over IPv6 what the manual says it cannot.",
+     "tests/blackbox/test_ipv6.py -k says_no",
+     ("src/service.c",
+      "if (call->peer.origin == ORIGIN_IPV6 && request->rq_proc != "
+      "PMAPPROC_NULL) {",
+      "if (call->peer.origin == ORIGIN_IPV6 && request->rq_proc > "
+      "PMAPPROC_GETPORT) {")),
 
     ("ipv6-multicast",
      "Every host of a link tries to reply to one datagram.",
      "tests/blackbox/test_ipv6.py -k network",
-     ("src/ipv6.c",
-      "IN6_IS_ADDR_MULTICAST(&info->ipi6_addr) ||",
-      "")),
+     ("src/datagram.c",
+      "call->broadcast = IN6_IS_ADDR_MULTICAST(&info->ipi6_addr);",
+      "call->broadcast = false;")),
 
     ("ipv6-acl",
      "-a does not apply to IPv6.",
      "tests/blackbox/test_ipv6.py -k network",
-     ("src/portmap.c",
-      "ipv6_serve(s->fd, acl != NULL || !anywhere);",
-      "ipv6_serve(s->fd, !anywhere);")),
+     ("src/transport.c",
+      "if (acl == NULL || from_here || peer->origin == ORIGIN_IPV6) return "
+      "(acl == NULL || from_here);",
+      "if (acl == NULL || from_here || peer->origin == ORIGIN_IPV6) return "
+      "(true);")),
 
     ("reserved-port",
      "Anybody registers nfs's port.",
@@ -1095,16 +1099,15 @@ MUTANTS = [
      " IPv6.",
      "tests/blackbox/test_local.py -k ipv6",
      ("src/transport.c",
-      "((body->cb_vers == RPCBVERS || body->cb_vers == RPCBVERS4) && "
-      "call->peer.origin != ORIGIN_NETWORK));",
-      "(body->cb_vers == RPCBVERS && call->peer.origin != ORIGIN_NETWORK));")),
+      "((body->cb_vers == RPCBVERS || body->cb_vers == RPCBVERS4) && ver",
+      "(body->cb_vers == RPCBVERS && ver")),
 
     ("versions",
      "Versions 3 and 4 are served on the network, too.",
      "tests/blackbox/test_local.py -k network_gets",
      ("src/transport.c",
       "((body->cb_vers == RPCBVERS || body->cb_vers == RPCBVERS4) && "
-      "call->peer.origin != ORIGIN_NETWORK));",
+      "verdict_is_ok(policy_origin(call->peer.origin))));",
       "body->cb_vers == RPCBVERS || body->cb_vers == RPCBVERS4);")),
 
     ("versions-local",
@@ -1112,7 +1115,7 @@ MUTANTS = [
      " not see.",
      "tests/blackbox/test_software.py -k does_not_see",
      ("src/transport.c",
-      "call->peer.origin != ORIGIN_NETWORK));",
+      "verdict_is_ok(policy_origin(call->peer.origin))));",
       "call->peer.origin == ORIGIN_LOCAL));")),
 
     ("wall-clock",

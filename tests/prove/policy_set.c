@@ -198,6 +198,7 @@ prove(void)
 	PROVE(policy_origin(ORIGIN_NETWORK) == VERDICT_DENY_ORIGIN);
 	PROVE(policy_origin(ORIGIN_LOOPBACK) == VERDICT_OK);
 	PROVE(policy_origin(ORIGIN_LOCAL) == VERDICT_OK);
+	PROVE(policy_origin(ORIGIN_IPV6) == VERDICT_DENY_ORIGIN);
 	prove_set();
 	prove_foreign();
 }

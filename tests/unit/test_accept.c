@@ -102,10 +102,10 @@ peer_identify_tcp(int fd, struct peer *peer)
 
 bool
 transport_allows(
-    const struct addrfilt *acl, struct in_addr from, bool from_here)
+    const struct addrfilt *acl, const struct peer *peer, bool from_here)
 {
 	(void)acl;
-	(void)from;
+	(void)peer;
 	return (from_here || is_allowed);
 }
 

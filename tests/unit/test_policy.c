@@ -100,6 +100,7 @@ test_origins(void **state)
 	assert_int_equal(policy_origin(ORIGIN_NETWORK), VERDICT_DENY_ORIGIN);
 	assert_int_equal(policy_origin(ORIGIN_LOOPBACK), VERDICT_OK);
 	assert_int_equal(policy_origin(ORIGIN_LOCAL), VERDICT_OK);
+	assert_int_equal(policy_origin(ORIGIN_IPV6), VERDICT_DENY_ORIGIN);
 }
 
 static void

@@ -105,23 +105,30 @@ test_garbage(void **state)
 static void
 test_whom_a_filter_allows(void **state)
 {
-	const struct in_addr other = {htonl(0xc0000201)};
-	const struct in_addr own = {htonl(INADDR_LOOPBACK)};
+	const struct peer other = {.from.sin_addr = {htonl(0xc0000201)}};
+	const struct peer own = {.from.sin_addr = {htonl(INADDR_LOOPBACK)}};
+	const struct peer ipv6 = {.origin = ORIGIN_IPV6};
+	const struct addrfilt any = {&(struct addrfilt_net){{0}, {0}}, 1};
 	struct addrfilt_net net = {{htonl(0xc0000200)}, {htonl(0xffffff00)}};
 	const struct addrfilt none = {0}, one = {.nets = &net, .count = 1};
 
 	(void)state;
 	need_loopback();
 	assert_int_equal(ifaddr_open(), 0);
-	assert_true(transport_allows(NULL, other, false));
-	assert_true(transport_allows(&one, other, false));
-	assert_true(transport_allows(&one, own, false));
+	assert_true(transport_allows(NULL, &other, false));
+	assert_true(transport_allows(&one, &other, false));
+	assert_true(transport_allows(&one, &own, false));
 	net.addr.s_addr = htonl(0xc0000300);
-	assert_false(transport_allows(&one, other, false));
+	assert_false(transport_allows(&one, &other, false));
 	/* with -l: only what was received on lo */
-	assert_false(transport_allows(&none, other, false));
-	assert_false(transport_allows(&none, own, false));
-	assert_true(transport_allows(&none, own, true));
+	assert_false(transport_allows(&none, &other, false));
+	assert_false(transport_allows(&none, &own, false));
+	assert_true(transport_allows(&none, &own, true));
+	/* a filter knows IPv4 only */
+	assert_true(transport_allows(NULL, &ipv6, false));
+	assert_true(transport_allows(&any, &other, false));
+	assert_false(transport_allows(&any, &ipv6, false));
+	assert_true(transport_allows(&any, &ipv6, true));
 }
 
 static void
@@ -140,8 +147,10 @@ test_versions(void **state)
 	assert_int_equal(reply_word(5), 2);
 	for (uint32_t vers = 0; vers < 6; vers++) {
 		for (enum origin origin = 0; origin < ORIGINS; origin++) {
-			bool ok = vers == 2 || ((vers == 3 || vers == 4) &&
-						   origin != ORIGIN_NETWORK);
+			bool here =
+			    origin == ORIGIN_LOOPBACK || origin == ORIGIN_LOCAL;
+			bool ok =
+			    vers == 2 || ((vers == 3 || vers == 4) && here);
 
 			t.call.peer.origin = origin;
 			assert_int_equal(
