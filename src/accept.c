@@ -10,7 +10,6 @@
 
 #include "closer.h"
 #include "daemon.h"
-#include "local.h"
 #include "log.h"
 #include "loop.h"
 #include "peer.h"
@@ -137,12 +136,12 @@ retry_local(int64_t now)
 	static int64_t due;
 	struct listen_socket s;
 
-	if (!local_is_missing())
+	if (!listen_is_missing())
 		return (INT64_MAX);
 	if (now < due)
 		return (due);
 	due = now + RETRY_MS;
-	if (!local_retry(&s))
+	if (!listen_retry(&s))
 		return (due);
 	log_listening();
 	accept_start(&s, NULL);

@@ -18,7 +18,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "decimal.h"
 #include "log.h"
 #include "logsink.h"
 
@@ -32,8 +31,7 @@
 enum {
 	LOCK_ATTEMPTS = 35,
 	LOCK_PAUSE_MS = 20,
-	NOTIFY_RETRY_MS = 1000,
-	INHERITED_MAX = 1024
+	NOTIFY_RETRY_MS = 1000
 };
 
 static int ready_fd = -1;
@@ -41,30 +39,6 @@ static int pid_fd = -1;
 static int lock_fd = -1; /* held until the process ends */
 static int notify_fd = -1;
 static bool ready_unsent;
-
-static uint32_t
-number_in(const char *variable, uint32_t max)
-{
-	const char *text = getenv(variable);
-	uint32_t n;
-
-	return (text != NULL && decimal_parse_all(text, max, &n) ? n : 0);
-}
-
-int
-daemon_inherited(void)
-{
-	int n = (int)number_in("LISTEN_FDS", INHERITED_MAX);
-
-	if (number_in("LISTEN_PID", INT32_MAX) != (uint32_t)getpid())
-		return (0);
-	for (int i = 0; i < n; i++)
-		if (fcntl(LISTEN_FDS_START + i, F_SETFD, FD_CLOEXEC) == -1)
-			log_fatal("LISTEN_FDS=%d, but descriptor %d is not "
-				  "open",
-			    n, LISTEN_FDS_START + i);
-	return (n);
-}
 
 void
 daemon_close_range(int first, int last)

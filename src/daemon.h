@@ -13,17 +13,6 @@
  * readiness notification.  Only daemon_open() needs privileges.
  */
 
-enum {
-	LISTEN_FDS_START = 3 /* the first inherited socket: sd_listen_fds(3) */
-};
-
-/*
- * Return how many sockets this process inherits by socket activation
- * (LISTEN_FDS and LISTEN_PID), and set FD_CLOEXEC on them.  One that is not
- * open is fatal.
- */
-int daemon_inherited(void);
-
 /* Close all descriptors from `first` to `last`: close_range(2). */
 void daemon_close_range(int first, int last);
 

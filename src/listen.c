@@ -2,18 +2,33 @@
 #include "listen.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/tcp.h>
+#include <poll.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <arpa/inet.h>
 
+#include "decimal.h"
 #include "log.h"
+#include "pmap.h"
+
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* Linux 6.16, asm-generic/socket.h */
+#endif
 
 enum {
+	FIRST_INHERITED = 3, /* SD_LISTEN_FDS_START of sd_listen_fds(3) */
+	BACKLOG = 4096, /* when it is full, connections wait for a second */
 	/* The kernel doubles each buffer: socket(7). */
 	/* a burst of calls, while connections are served */
 	UDP_RECEIVE = 4 * 1024 * 1024,
@@ -26,8 +41,11 @@ enum {
 	TCP_BUFFER = 64 * 1024,
 };
 
-void
-listen_add(struct listen_sockets *set, const struct listen_socket *s)
+static int end_inherited = FIRST_INHERITED;
+
+/* There is room for all that we can have. */
+static void
+add(struct listen_sockets *set, const struct listen_socket *s)
 {
 	set->sockets[set->count++] = *s;
 }
@@ -112,6 +130,138 @@ listen_set_options(int fd, enum listen_kind kind)
 }
 
 /*
+ * Inherited sockets: socket activation, sd_listen_fds(3).
+ */
+
+static uint32_t
+number_in(const char *variable, uint32_t max)
+{
+	const char *text = getenv(variable);
+	uint32_t n;
+
+	return (text != NULL && decimal_parse_all(text, max, &n) ? n : 0);
+}
+
+/*
+ * Tell the kernel to refuse SCM_RIGHTS on connections to this listener, which
+ * it can from Linux 6.16 on: SO_PASSRIGHTS, net/core/sock.c.  Return false if
+ * it does not.
+ */
+static bool
+refuse_fds(int fd)
+{
+	const int no = 0;
+
+	return (
+	    setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no)) == 0);
+}
+
+/* Find the kind of a socket.  Return NULL, or why it cannot be used. */
+static const char *
+identify(int fd, in_port_t port, enum listen_kind *kind)
+{
+	struct sockaddr_storage addr = {0};
+	const struct sockaddr_in *sin = (const void *)&addr;
+	socklen_t len = sizeof(int), addr_len = sizeof(addr);
+	int type, listening, only6 = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == -1 ||
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == -1 ||
+	    getsockname(fd, (struct sockaddr *)&addr, &addr_len) == -1)
+		return ("not a socket");
+	if (type != SOCK_STREAM && type != SOCK_DGRAM)
+		return ("neither a stream nor a datagram socket");
+	if (addr.ss_family == AF_UNIX && type == SOCK_STREAM) {
+		*kind = listening ? LISTEN_UNIX : LISTEN_KEPT;
+		return (NULL);
+	}
+	if (type == SOCK_STREAM && !listening)
+		return ("not listening");
+	*kind = type == SOCK_DGRAM ? LISTEN_UDP : LISTEN_TCP;
+	if (addr.ss_family == AF_INET6) {
+		/* the port is where IPv4 has it */
+		getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only6, &len);
+		if (type == SOCK_STREAM || !only6)
+			return ("IPv6 is not served: write 0.0.0.0 before the "
+				"port");
+		*kind = LISTEN_UDP6;
+	} else if (addr.ss_family != AF_INET)
+		return ("neither IPv4 nor a local stream socket");
+	return (ntohs(sin->sin_port) == port ? NULL : "on another port");
+}
+
+/*
+ * Refuse SCM_RIGHTS.  Return true if some can arrive nevertheless: on kernels
+ * before 6.16, and on connections that are waiting already.
+ */
+static bool
+clients_may_pass(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	return (!refuse_fds(fd) || poll(&p, 1, 0) != 0);
+}
+
+static void
+adopt(struct listen_sockets *set, int fd, enum listen_kind kind)
+{
+	struct listen_socket s = {fd, kind, false};
+
+	if (fcntl(fd, F_SETFL, O_NONBLOCK) == -1)
+		log_fatal("cannot set O_NONBLOCK: %s", strerror(errno));
+	if (kind == LISTEN_UNIX)
+		s.may_pass = clients_may_pass(fd);
+	else if (kind != LISTEN_KEPT)
+		listen_set_options(fd, kind);
+	add(set, &s);
+}
+
+int
+listen_inherited(void)
+{
+	int n = (int)number_in("LISTEN_FDS", INT16_MAX);
+
+	if (number_in("LISTEN_PID", INT32_MAX) != (uint32_t)getpid())
+		n = 0;
+	if (n > LISTEN_INHERITED_MAX)
+		log_fatal("LISTEN_FDS=%d: more than %d sockets", n,
+		    LISTEN_INHERITED_MAX);
+	for (int fd = FIRST_INHERITED; fd < FIRST_INHERITED + n; fd++)
+		if (fcntl(fd, F_SETFD, FD_CLOEXEC) == -1)
+			log_fatal("LISTEN_FDS=%d, but descriptor %d is not "
+				  "open",
+			    n, fd);
+	end_inherited = FIRST_INHERITED + n;
+	return (end_inherited);
+}
+
+/*
+ * Add the inherited sockets, with the same options as those that we open.  Warn
+ * of one that cannot be used, and close it.
+ */
+static void
+inherit(struct listen_sockets *set, in_port_t port)
+{
+	enum listen_kind kind;
+
+	for (int fd = FIRST_INHERITED; fd < end_inherited; fd++) {
+		const char *problem = identify(fd, port, &kind);
+
+		if (problem == NULL) {
+			adopt(set, fd, kind);
+			continue;
+		}
+		log_warning(
+		    "inherited descriptor %d is not used: %s", fd, problem);
+		close(fd);
+	}
+}
+
+/*
+ * UDP and TCP.
+ */
+
+/*
  * With `share`, permit another UDP socket of the same user on the same port;
  * else permit none.  Applies to inherited sockets, too.
  */
@@ -153,9 +303,9 @@ open_inet(struct listen_sockets *set, struct in_addr addr, in_port_t port,
 		set_option(
 		    fd, SOL_SOCKET, shares ? SO_REUSEPORT : SO_REUSEADDR, 1);
 	if (bind(fd, (const struct sockaddr *)&sin, sizeof(sin)) == -1 ||
-	    (type == SOCK_STREAM && listen(fd, LISTEN_BACKLOG) == -1))
+	    (type == SOCK_STREAM && listen(fd, BACKLOG) == -1))
 		cannot_bind(&sin, proto);
-	listen_add(set, &s);
+	add(set, &s);
 }
 
 /*
@@ -177,7 +327,7 @@ open_udp6(struct listen_sockets *set, in_port_t port, bool loopback)
 		listen_set_options(fd, LISTEN_UDP6);
 		if (bind(fd, (const struct sockaddr *)&sin6, sizeof(sin6)) ==
 		    0) {
-			listen_add(set, &s);
+			add(set, &s);
 			return;
 		}
 	}
@@ -252,14 +402,14 @@ have(const struct listen_sockets *set, enum listen_kind kind)
 	return (false);
 }
 
-void
-listen_open(const struct listen_config *config, struct listen_sockets *set)
+/* Open UDP and TCP sockets, each only if none was inherited. */
+static void
+open_port(const struct listen_config *config, struct listen_sockets *set)
 {
 	const struct in_addr any = {htonl(INADDR_ANY)};
 	const struct in_addr loopback = {htonl(INADDR_LOOPBACK)};
 	struct in_addr addrs[LISTEN_ADDRS_MAX + 1];
 	size_t count = 0;
-	/* inherited ones */
 	bool tcp = have(set, LISTEN_TCP), udp = have(set, LISTEN_UDP);
 
 	/* they serve the addresses that they are bound to, in spite of -l */
@@ -295,4 +445,184 @@ listen_open(const struct listen_config *config, struct listen_sockets *set)
 	if (!udp && !have(set, LISTEN_UDP6))
 		open_udp6(set, config->port, !config->anywhere);
 	set_sharing(set, false);
+}
+
+/*
+ * The local socket, which has a path and an abstract name.
+ */
+
+static const struct sockaddr_un path = {
+    .sun_family = AF_UNIX, .sun_path = PMAP_LOCAL_PATH};
+static const struct sockaddr_un name = {
+    .sun_family = AF_UNIX, .sun_path = "\0" PMAP_LOCAL_PATH};
+/* of both: one has a NUL at its end, the other at its beginning */
+static const socklen_t addr_len =
+    offsetof(struct sockaddr_un, sun_path) + sizeof(PMAP_LOCAL_PATH);
+
+static bool missing; /* the abstract name */
+
+/* Connect to a local socket.  Return the connection, or -1 with errno. */
+static int
+connect_to(const struct sockaddr_un *addr)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int error;
+
+	if (fd == -1)
+		return (-1);
+	if (connect(fd, (const struct sockaddr *)addr, addr_len) == 0)
+		return (fd);
+	error = errno;
+	close(fd);
+	errno = error;
+	return (-1);
+}
+
+/*
+ * Remove the socket file of an earlier daemon, which is stale if connect()
+ * returns ECONNREFUSED.  Exit if a port mapper serves it.  Return 0 if there is
+ * no file now, else -1 with errno.
+ */
+static int
+remove_stale(void)
+{
+	struct stat st;
+
+	if (lstat(PMAP_LOCAL_PATH, &st) == -1)
+		return (errno == ENOENT ? 0 : -1);
+	if (!S_ISSOCK(st.st_mode)) {
+		errno = EEXIST;
+		return (-1);
+	}
+	if (connect_to(&path) != -1 || errno == EAGAIN)
+		log_fatal("another port mapper serves " PMAP_LOCAL_PATH
+			  ": stop it first");
+	return (errno == ECONNREFUSED ? unlink(PMAP_LOCAL_PATH) : -1);
+}
+
+/* Listen on a local socket.  Return 0, or -1 with errno. */
+static int
+open_unix(struct listen_socket *s, const struct sockaddr_un *addr)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool may_pass;
+	mode_t mask;
+	int error;
+
+	if (fd == -1)
+		return (-1);
+	may_pass = !refuse_fds(fd);
+	mask = umask(0111); /* mode 0666: all users may connect */
+	error = bind(fd, (const struct sockaddr *)addr, addr_len) == -1 ||
+			listen(fd, BACKLOG) == -1
+		    ? errno
+		    : 0;
+	umask(mask);
+	if (error != 0) {
+		close(fd);
+		errno = error;
+		return (-1);
+	}
+	*s = (struct listen_socket){fd, LISTEN_UNIX, may_pass};
+	return (0);
+}
+
+/* Return true if a socket of this name was inherited. */
+static bool
+is_inherited(const struct listen_sockets *set, const struct sockaddr_un *addr)
+{
+	struct sockaddr_un own;
+	socklen_t len;
+
+	for (size_t i = 0; i < set->count; i++) {
+		len = sizeof(own);
+		if (set->sockets[i].kind == LISTEN_UNIX &&
+		    getsockname(set->sockets[i].fd, (struct sockaddr *)&own,
+			&len) == 0 &&
+		    len == addr_len && memcmp(&own, addr, len) == 0)
+			return (true);
+	}
+	return (false);
+}
+
+/* Log why the abstract name cannot be used, and which process has it. */
+static void
+warn_missing(int error)
+{
+	char holder[64] = "a process that does not listen";
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+	int fd;
+
+	if (error != EADDRINUSE) {
+		log_warning("cannot listen on @" PMAP_LOCAL_PATH
+			    ": %s: trying again each second",
+		    strerror(error));
+		return;
+	}
+	if ((fd = connect_to(&name)) != -1) {
+		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
+			snprintf(holder, sizeof(holder), "uid=%lu pid=%ld",
+			    (unsigned long)cred.uid, (long)cred.pid);
+		close(fd);
+	} else if (errno == EAGAIN) {
+		snprintf(
+		    holder, sizeof(holder), "a process with a full backlog");
+	}
+	log_warning("cannot listen on @" PMAP_LOCAL_PATH
+		    ": %s has this abstract name, and servers may register "
+		    "there: stop it (`ss -xlp` shows it)",
+	    holder);
+}
+
+/*
+ * Open each of the two that was not inherited.  Without the path, do not try
+ * the abstract name.
+ */
+static void
+open_local(struct listen_sockets *set)
+{
+	struct listen_socket s;
+
+	if (!is_inherited(set, &path)) {
+		if (remove_stale() == -1 || open_unix(&s, &path) == -1) {
+			log_warning("cannot listen on " PMAP_LOCAL_PATH
+				    ": %s: servers of this host cannot "
+				    "register there, and `rpcinfo -p` needs a "
+				    "host; start as root",
+			    strerror(errno));
+			return;
+		}
+		add(set, &s);
+	}
+	if (is_inherited(set, &name))
+		return;
+	if (open_unix(&s, &name) == 0) {
+		add(set, &s);
+	} else {
+		missing = true;
+		warn_missing(errno);
+	}
+}
+
+bool
+listen_is_missing(void)
+{
+	return (missing);
+}
+
+bool
+listen_retry(struct listen_socket *s)
+{
+	missing = open_unix(s, &name) == -1;
+	return (!missing);
+}
+
+void
+listen_open(const struct listen_config *config, struct listen_sockets *set)
+{
+	inherit(set, config->port);
+	open_port(config, set);
+	if (config->port == PMAP_PORT)
+		open_local(set);
 }

@@ -8,8 +8,10 @@
 #include <netinet/in.h>
 
 /*
- * The sockets that portmap serves.  Opens those of the port; inherit.h takes
- * sockets from the service manager, and local.h opens the local socket.
+ * The sockets that portmap serves: those that the service manager passes, UDP
+ * and TCP of its port, and the local socket.  This is /run/rpcbind.sock, and
+ * the abstract name @/run/rpcbind.sock, which libtirpc 1.3.5 and Linux 6.5 try
+ * first.
  */
 
 enum listen_kind {
@@ -52,22 +54,31 @@ struct listen_sockets {
 	size_t count;
 };
 
-enum {
-	/* when it is full, the connections of others wait for a second */
-	LISTEN_BACKLOG = 4096
-};
-
-/* Add a socket; there is room for all that we can have. */
-void listen_add(struct listen_sockets *, const struct listen_socket *);
+/*
+ * Return the descriptor after those that this process inherits by socket
+ * activation (LISTEN_FDS and LISTEN_PID: sd_listen_fds(3)), and set FD_CLOEXEC
+ * on them.  One that is not open is fatal.
+ */
+int listen_inherited(void);
 
 /* Set the options of a UDP or TCP socket, inherited or not. */
 void listen_set_options(int fd, enum listen_kind);
 
 /*
- * Open TCP and UDP sockets and add them, each kind only if `set` has none, and
- * UDP over IPv6 if there is no UDP.  No other program can share our ports. Exit
- * if a port is in use.
+ * Take the inherited sockets, and open TCP, UDP, UDP over IPv6 and, on port
+ * 111, the local socket, as far as none was inherited.  No other program can
+ * share our ports.  Exit if a port is in use, or if another port mapper serves
+ * the local socket.
  */
 void listen_open(const struct listen_config *, struct listen_sockets *set);
+
+/* Return true if listen_open() could not open the abstract name. */
+bool listen_is_missing(void);
+
+/*
+ * Try again to open the abstract name.  Return true, and store the socket, if
+ * that succeeds.
+ */
+bool listen_retry(struct listen_socket *);
 
 #endif

@@ -21,9 +21,7 @@
 #include "daemon.h"
 #include "datagram.h"
 #include "ifaddr.h"
-#include "inherit.h"
 #include "listen.h"
-#include "local.h"
 #include "log.h"
 #include "logsink.h"
 #include "loop.h"
@@ -140,7 +138,7 @@ serve_kept(const struct listen_sockets *set)
 
 /* Open everything that needs privileges, and then drop the privileges. */
 static void
-open_all(const struct options *o, const struct identity *id, int inherited,
+open_all(const struct options *o, const struct identity *id,
     struct listen_sockets *set)
 {
 	int dir_fd = daemon_open(run_dir(o->listen.port), id->uid);
@@ -148,10 +146,7 @@ open_all(const struct options *o, const struct identity *id, int inherited,
 	slots = store_open(dir_fd, id->uid);
 	if (dir_fd != -1)
 		close(dir_fd);
-	inherit_sockets(inherited, o->listen.port, set);
 	listen_open(&o->listen, set);
-	if (o->listen.port == PMAP_PORT)
-		local_open(set);
 	peer_open();
 	if (sockdiag_open() == -1)
 		log_warning("cannot use sock_diag: %s; stale entries are kept",
@@ -198,10 +193,10 @@ main(int argc, char *argv[])
 	signal(SIGCHLD, SIG_DFL); /* if ignored, the parent gets no status */
 	signal(SIGXFSZ, SIG_IGN); /* a write beyond the limit fails instead */
 	options_parse(argc, argv, &o);
-	inherited = daemon_inherited();
+	inherited = listen_inherited();
 	if (!o.foreground)
 		/* inherited by mistake */
-		daemon_close_range(LISTEN_FDS_START + inherited, INT_MAX);
+		daemon_close_range(inherited, INT_MAX);
 	logsink_open(o.foreground);
 	log_set_verbose(o.verbose);
 	id = priv_identity(
@@ -211,7 +206,7 @@ main(int argc, char *argv[])
 	share_limits(priv_limits());
 	if (!o.foreground)
 		daemon_start();
-	open_all(&o, &id, inherited, &set);
+	open_all(&o, &id, &set);
 	serve_all(&o, &set);
 	daemon_ready();
 	sandbox_enter();

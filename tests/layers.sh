@@ -7,8 +7,8 @@ layers='pmap be32 decimal logsink landlock
 addrfilt record log share
 table policy wire sockdiag loop peer daemon priv sandbox
 ifaddr listen closer store
-local holder transport
-inherit registry datagram stream
+holder transport
+registry datagram stream
 accept callit
 service options
 portmap pmap_set rpcinfo'

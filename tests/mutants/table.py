@@ -7,7 +7,7 @@ MUTANTS = [
     ("abstract-retry",
      "The abstract name stays with whoever took it in a restart.",
      "tests/blackbox/test_start.py -k abstract_name",
-     ("src/local.c",
+     ("src/listen.c",
       "missing = true; warn_missing(errno);",
       "warn_missing(errno);")),
 
@@ -461,7 +461,7 @@ MUTANTS = [
      "Descriptors inherited by mistake stay open.",
      "tests/blackbox/test_start.py -k inherited_descriptor",
      ("src/portmap.c",
-      "daemon_close_range(LISTEN_FDS_START + inherited, INT_MAX);",
+      "daemon_close_range(inherited, INT_MAX);",
       ";")),
 
     ("inherited-loopback",
@@ -474,9 +474,9 @@ MUTANTS = [
     ("init-early-rights",
      "A descriptor that was passed before the start blocks close().",
      "tests/blackbox/test_init.py -k descriptors_from",
-     ("src/inherit.c",
+     ("src/listen.c",
       "s.may_pass = clients_may_pass(fd);",
-      "(void)clients_may_pass, s.may_pass = !local_refuse_fds(fd);")),
+      "(void)clients_may_pass, s.may_pass = !refuse_fds(fd);")),
 
     ("init-early-tcp",
      "The origin of a connection that is older than the daemon is the "
@@ -490,7 +490,7 @@ MUTANTS = [
     ("init-pktinfo",
      "The origin of a call to an inherited socket is unknown.",
      "tests/blackbox/test_init.py -k sockets",
-     ("src/inherit.c",
+     ("src/listen.c",
       "listen_set_options(fd, kind);",
       "kind == LISTEN_UDP ? (void)0 : listen_set_options(fd, kind);")),
 
@@ -532,7 +532,7 @@ MUTANTS = [
     ("listen-backlog",
      "A burst of connections makes those of others wait.",
      "tests/blackbox/test_attacks.py -k bursts",
-     ("src/listen.h",
+     ("src/listen.c",
       "BACKLOG = 4096",
       "BACKLOG = 128")),
 
@@ -553,7 +553,7 @@ MUTANTS = [
     ("local-busy",
      "portmap starts next to a port mapper that is busy.",
      "tests/blackbox/test_start.py -k another_port_mapper",
-     ("src/local.c",
+     ("src/listen.c",
       "if (connect_to(&path) != -1 || errno == EAGAIN)",
       "if (connect_to(&path) != -1)")),
 
@@ -805,7 +805,7 @@ MUTANTS = [
     ("refuse-fds",
      "Clients pass descriptors to kernels that could refuse them.",
      "tests/blackbox/test_start.py -k helper",
-     ("src/local.c",
+     ("src/listen.c",
       "setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no)) == 0",
       "fd == no")),
 

@@ -9,7 +9,6 @@
 #include "accept.h"
 #include "closer.h"
 #include "daemon.h"
-#include "local.h"
 #include "log.h"
 #include "loop.h"
 #include "peer.h"
@@ -116,13 +115,13 @@ closer_has_room(void)
 }
 
 bool
-local_is_missing(void)
+listen_is_missing(void)
 {
 	return (is_missing);
 }
 
 bool
-local_retry(struct listen_socket *s)
+listen_retry(struct listen_socket *s)
 {
 	tries++;
 	is_missing = !is_free;
