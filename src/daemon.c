@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #include "log.h"
-#include "logsink.h"
 
 #ifndef SYS_close_range /* Debian 11 */
 #define SYS_close_range 436
@@ -185,7 +184,7 @@ daemon_ready(void)
 		return;
 	if (chdir("/") == -1)
 		log_fatal("cannot change directory: /: %s", strerror(errno));
-	logsink_detach();
+	log_detach();
 	if ((null = open("/dev/null", O_RDWR | O_CLOEXEC)) != -1) {
 		for (int fd = 0; fd <= 2; fd++)
 			dup2(null, fd);

@@ -32,6 +32,14 @@ struct counters {
 };
 extern struct counters counters;
 
+/*
+ * Connect to syslog (ident portmap, facility daemon), or in the foreground log
+ * to stderr.  In the background, lines go to stderr as well until log_detach().
+ * Writing a line never blocks.  Bytes that are not printable ASCII become '?'.
+ */
+void log_open(bool foreground);
+void log_detach(void);
+
 void log_set_verbose(bool);
 bool log_verbose(void);
 
@@ -82,4 +90,5 @@ void log_badcall(const struct peer *, const char *reason);
 void log_evicted(const struct peer *);
 void log_skipped(const struct mapping *, enum verdict);
 void log_error(const char *what, int error);
+
 #endif

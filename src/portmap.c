@@ -23,7 +23,6 @@
 #include "ifaddr.h"
 #include "listen.h"
 #include "log.h"
-#include "logsink.h"
 #include "loop.h"
 #include "options.h"
 #include "peer.h"
@@ -197,7 +196,7 @@ main(int argc, char *argv[])
 	if (!o.foreground)
 		/* inherited by mistake */
 		daemon_close_range(inherited, INT_MAX);
-	logsink_open(o.foreground);
+	log_open(o.foreground);
 	log_set_verbose(o.verbose);
 	id = priv_identity(
 	    o.user == NULL ? RPCUSER : o.user, o.group, o.user == NULL);

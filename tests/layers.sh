@@ -3,7 +3,7 @@
 # A file includes its own header and headers of strictly lower layers: never
 # sideways, never up.  src/README has the picture.
 cd "$(dirname "$0")/../src" || exit 1
-layers='pmap be32 decimal logsink landlock
+layers='pmap be32 decimal
 addrfilt record log share
 table policy wire sockdiag loop peer daemon priv sandbox
 ifaddr listen closer store

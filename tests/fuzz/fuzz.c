@@ -7,7 +7,6 @@
 
 #include "datagram.h"
 #include "log.h"
-#include "logsink.h"
 #include "loop.h"
 #include "registry.h"
 #include "service.h"
@@ -26,9 +25,9 @@ fuzz_start(void)
 	if (table != NULL)
 		return;
 	if ((null = open("/dev/null", O_WRONLY)) != -1) {
-		logsink_open(true);
+		log_open(true);
 		log_set_verbose(true);
-		logsink_detach();
+		log_detach();
 		close(null);
 	}
 	share_limits(1024);

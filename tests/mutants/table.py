@@ -390,7 +390,7 @@ MUTANTS = [
     ("fatal-once",
      "A fatal line is written twice under systemd.",
      "tests/blackbox/test_start.py -k journal_once",
-     ("src/logsink.c",
+     ("src/log.c",
       "if (sink.to_syslog && !(sink.to_stderr && is_journal()))",
       "if (sink.to_syslog)")),
 
@@ -504,7 +504,7 @@ MUTANTS = [
     ("journal-level",
      "Lines for systemd's journal have no level.",
      "tests/blackbox/test_start.py -k levels",
-     ("src/logsink.c",
+     ("src/log.c",
       "if (is_journal()) /* with a level: sd-daemon(3) */",
       "if (is_journal() && level < 0)")),
 
@@ -588,7 +588,7 @@ MUTANTS = [
     ("log-again",
      "A log daemon that was restarted gets no more lines.",
      "tests/blackbox/test_start.py -k log_daemon",
-     ("src/logsink.c",
+     ("src/log.c",
       "close(sink.syslog_fd); sink.syslog_fd = -1;",
       "return;")),
 
@@ -609,7 +609,7 @@ MUTANTS = [
     ("log-reader",
      "portmap waits for who reads its standard error.",
      "tests/blackbox/test_start.py -k nobody_reads",
-     ("src/logsink.c",
+     ("src/log.c",
       "if (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT)) return;",
       "")),
 
@@ -928,7 +928,7 @@ MUTANTS = [
     ("sandbox-files",
      "The sandbox allows files.",
      "tests/blackbox/test_hostile.py -k sandbox_denies",
-     ("src/landlock.c",
+     ("src/sandbox.c",
       "done = syscall(RESTRICT_SELF, ruleset, 0) == 0;",
       "done = true;")),
 

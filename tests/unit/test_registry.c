@@ -7,7 +7,6 @@
 #include <arpa/inet.h>
 
 #include "log.h"
-#include "logsink.h"
 #include "registry.h"
 
 enum {
@@ -40,7 +39,7 @@ static int
 setup(void **state)
 {
 	(void)state;
-	logsink_detach();
+	log_detach();
 	memset(slots, 0, sizeof(slots));
 	if ((table = table_new(1, slots)) == NULL)
 		return (-1);
