@@ -46,7 +46,7 @@ LINK = $(call SAY,link)$(CC) -pie $(HARDEN_LD) $(CFLAGS) $(LDFLAGS)
 
 UTILITIES := pmap_dump pmap_set rpcinfo
 PROGRAMS := portmap $(UTILITIES)
-MODULES := accept addrfilt callit closer daemon datagram holder \
+MODULES := accept addrfilt callit closer daemon datagram debt holder \
     ifaddr listen log loop \
     options peer policy priv record registry sandbox service share sockdiag \
     store stream table transport wire

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "debt.h"
 #include "log.h"
 #include "loop.h"
 #include "peer.h"
@@ -72,11 +73,29 @@ receive(int fd)
 	return (n > 0 ? (unsigned)n : 0);
 }
 
+/* Return who gets the i-th reply of the ring. */
+static struct peer
+receiver(unsigned i)
+{
+	struct peer peer = {.origin = ORIGIN_IPV6};
+
+	if (out.msgs[i].msg_hdr.msg_namelen != sizeof(peer.from))
+		return (peer);
+	peer = (struct peer){
+	    .origin = ORIGIN_LOOPBACK, .uid = UID_UNKNOWN, .prot = IPPROTO_UDP};
+	memcpy(&peer.from, out.msgs[i].msg_hdr.msg_name, sizeof(peer.from));
+	return (peer);
+}
+
 static void
 send_replies(int fd)
 {
+	struct peer one = receiver(0), *only = out.count == 1 ? &one : NULL;
 	unsigned sent = 0;
 
+	if (out.count == 0)
+		return;
+	debt_begin(only);
 	while (sent < out.count) {
 		int n = sendmmsg(fd, out.msgs + sent, out.count - sent,
 		    MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -88,6 +107,11 @@ send_replies(int fd)
 			counters.lost++;
 		}
 	}
+	if (debt_end(only, out.count, out.used))
+		for (unsigned i = 0; i < out.count; i++) {
+			one = receiver(i);
+			debt_suspect(&one);
+		}
 	out.count = 0;
 	out.used = 0;
 }
@@ -144,6 +168,7 @@ static void
 serve(struct datagram *d, struct mmsghdr *m)
 {
 	struct call *call = &d->t.call;
+	bool alone;
 
 	if (!identify(call, &m->msg_hdr)) {
 		counters.badcalls++;
@@ -153,12 +178,21 @@ serve(struct datagram *d, struct mmsghdr *m)
 		counters.acl_denied++;
 		return;
 	}
+	if (debt_until(&call->peer) != 0) {
+		counters.in_debt++;
+		return;
+	}
 	if (m->msg_len > WIRE_RECORD_MAX) {
 		transport_badcall(call, "length");
 		return;
 	}
+	alone = debt_is_suspect(&call->peer);
+	if (alone)
+		send_replies(d->t.xprt.xp_fd);
 	current = &m->msg_hdr;
 	transport_serve(&d->t, current->msg_iov->iov_base, m->msg_len);
+	if (alone)
+		send_replies(d->t.xprt.xp_fd);
 }
 
 static void

@@ -164,6 +164,7 @@ enum event {
 	EVENT_STALE,
 	EVENT_BADCALL,
 	EVENT_EVICTED,
+	EVENT_DEBT,
 	EVENT_SKIPPED,
 	EVENT_ERROR,
 	EVENTS
@@ -342,7 +343,7 @@ static void
 renew(enum event event, enum origin origin)
 {
 	static const char *const names[EVENTS] = {"refused", "replaced",
-	    "stale", "badcall", "evicted", "skipped", "error"};
+	    "stale", "badcall", "evicted", "debt", "skipped", "error"};
 	uint64_t lines = logger.lines[event][origin];
 
 	logger.lines[event][origin] = 0;
@@ -435,9 +436,10 @@ log_counters(size_t entries, size_t connections, size_t callits)
 		    c->callits[i]);
 	append(line, &used,
 	    " badcalls=%" PRIu64 " acl_denied=%" PRIu64 " too_long=%" PRIu64
-	    " evicted=%" PRIu64 " idle=%" PRIu64 " lost=%" PRIu64,
+	    " evicted=%" PRIu64 " idle=%" PRIu64 " lost=%" PRIu64
+	    " in_debt=%" PRIu64,
 	    c->badcalls, c->acl_denied, c->too_long, c->evicted, c->idle,
-	    c->lost);
+	    c->lost, c->in_debt);
 	emit(LOG_INFO, "%s", line);
 }
 
@@ -512,6 +514,14 @@ log_evicted(const struct peer *peer)
 	if (admit(EVENT_EVICTED, peer->origin))
 		emit(LOG_WARNING, "evicted %s via=%s", caller(peer).text,
 		    origin_names[peer->origin]);
+}
+
+void
+log_debt(const struct peer *peer, int64_t us)
+{
+	if (admit(EVENT_DEBT, peer->origin))
+		emit(LOG_WARNING, "debt %s via=%s us=%" PRId64,
+		    caller(peer).text, origin_names[peer->origin], us);
 }
 
 void

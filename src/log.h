@@ -29,6 +29,7 @@ struct counters {
 	uint64_t evicted;    /* connections closed in favour of others */
 	uint64_t idle;       /* connections closed after 30 s idle or blocked */
 	uint64_t lost;       /* UDP replies that could not be sent */
+	uint64_t in_debt;    /* UDP calls dropped because of a debt: debt.h */
 };
 extern struct counters counters;
 
@@ -88,6 +89,7 @@ void log_refused(
 void log_replaced(const struct mapping *old, const struct mapping *by);
 void log_badcall(const struct peer *, const char *reason);
 void log_evicted(const struct peer *);
+void log_debt(const struct peer *, int64_t us);
 void log_skipped(const struct mapping *, enum verdict);
 void log_error(const char *what, int error);
 

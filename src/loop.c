@@ -2,7 +2,7 @@
 /*
  * select(), deadlines, and signals as events.  Signals arrive through a
  * signalfd: pselect() would delay them while there is always something to read.
- * No other module reads CLOCK_MONOTONIC.
+ * No other module reads a clock.
  */
 #include "loop.h"
 
@@ -46,14 +46,26 @@ static struct {
 	void (*on_signal)(int sig);
 } loop;
 
-int64_t
-loop_clock(void)
+static int64_t
+read_clock(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	loop.clock = (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+	clock_gettime(clock, &ts);
+	return ((int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000);
+}
+
+int64_t
+loop_clock(void)
+{
+	loop.clock = read_clock(CLOCK_MONOTONIC);
 	return (loop.clock);
+}
+
+int64_t
+loop_cpu_clock(void)
+{
+	return (read_clock(CLOCK_THREAD_CPUTIME_ID));
 }
 
 static int64_t

@@ -53,6 +53,9 @@ bool loop_over_slice(void);
 /* Return the time now, in us of CLOCK_MONOTONIC. */
 int64_t loop_clock(void);
 
+/* Return the CPU time that the process has used, in us. */
+int64_t loop_cpu_clock(void);
+
 /* Return the time of this iteration, in ms of CLOCK_MONOTONIC. */
 int64_t loop_now(void);
 

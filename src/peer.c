@@ -8,12 +8,15 @@
 
 #include "decimal.h"
 #include "log.h"
+#include "sockdiag.h"
 
 static int privileged_fd = -1;
+static in_port_t own_port;
 
 void
-peer_open(void)
+peer_open(in_port_t port)
 {
+	own_port = port;
 	privileged_fd = open("/proc/sys/net/ipv4/ip_unprivileged_port_start",
 	    O_RDONLY | O_CLOEXEC);
 	if (privileged_fd == -1)
@@ -37,6 +40,12 @@ peer_privileged_ports(void)
 	text[n] = '\0';
 	text[strcspn(text, "\n")] = '\0';
 	return (decimal_parse_all(text, PORT_MAX, &port) ? port : 0);
+}
+
+uid_t
+peer_socket_uid(const struct peer *peer)
+{
+	return (sockdiag_caller(peer->prot, &peer->from, peer->to, own_port));
 }
 
 bool

@@ -18,8 +18,11 @@ enum {
 	PEER_LO = 1 /* the index of lo in each namespace, since Linux 2.6.26 */
 };
 
-/* Open net.ipv4.ip_unprivileged_port_start, or warn that /proc is missing. */
-void peer_open(void);
+/*
+ * Open net.ipv4.ip_unprivileged_port_start, or warn that /proc is missing.
+ * `port` is the one that is served.
+ */
+void peer_open(in_port_t port);
 
 /* Return the origin of a call to the address `to`, received on an interface. */
 enum origin peer_origin(struct in_addr to, int ifindex);
@@ -32,6 +35,12 @@ bool peer_is_lo(int ifindex);
  * received on lo.
  */
 bool peer_identify_tcp(int fd, struct peer *);
+
+/*
+ * Return the uid of the socket of a caller over UDP or TCP, or UID_UNKNOWN:
+ * sockdiag_caller().
+ */
+uid_t peer_socket_uid(const struct peer *);
 
 /* Fill in the caller of an accepted connection to the local socket. */
 void peer_identify_local(int fd, struct peer *);

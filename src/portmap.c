@@ -20,6 +20,7 @@
 #include "closer.h"
 #include "daemon.h"
 #include "datagram.h"
+#include "debt.h"
 #include "ifaddr.h"
 #include "listen.h"
 #include "log.h"
@@ -146,7 +147,8 @@ open_all(const struct options *o, const struct identity *id,
 	if (dir_fd != -1)
 		close(dir_fd);
 	listen_open(&o->listen, set);
-	peer_open();
+	peer_open(o->listen.port);
+	debt_open("/proc/net/softnet_stat");
 	if (sockdiag_open() == -1)
 		log_warning("cannot use sock_diag: %s; stale entries are kept",
 		    strerror(errno));

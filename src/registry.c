@@ -21,7 +21,6 @@ enum {
 
 static struct table *table;
 static bool keep_stale;
-static in_port_t own_port;
 
 /* Which ports were in use when the sweep began, or are registered since. */
 static bool bound[PMAP_PROTS][PORT_MAX + 1];
@@ -51,7 +50,7 @@ identify(const struct peer *peer, struct caller *caller)
 
 	if (verdict != VERDICT_ASK)
 		return (verdict);
-	socket = sockdiag_caller(peer->prot, &peer->from, peer->to, own_port);
+	socket = peer_socket_uid(peer);
 	return (policy_identity(peer, privileged, &socket, caller));
 }
 
@@ -365,7 +364,6 @@ registry_open(struct table *t, in_port_t port, bool keep)
 {
 	table = t;
 	keep_stale = keep;
-	own_port = port;
 	if (table_load(table, keep_old) == -1)
 		return (-1);
 	/* the last one put is the first of a DUMP */

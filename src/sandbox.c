@@ -123,8 +123,8 @@ static const int always[] = {
     SCMP_SYS(accept4), SCMP_SYS(recv), SCMP_SYS(recvfrom), SCMP_SYS(recvmsg),
     SCMP_SYS(recvmmsg), SCMP_SYS(recvmmsg_time64), SCMP_SYS(getsockopt),
     SCMP_SYS(setsockopt), SCMP_SYS(shutdown), SCMP_SYS(close),
-    /* ip_unprivileged_port_start */
-    SCMP_SYS(pread64),
+    /* files of /proc/sys/net and /proc/net */
+    SCMP_SYS(pread64), SCMP_SYS(getcpu),
     /* the log */
     SCMP_SYS(write), SCMP_SYS(fstat), SCMP_SYS(fstat64), SCMP_SYS(newfstatat),
     SCMP_SYS(fstatat64), SCMP_SYS(statx), SCMP_SYS(getpid),

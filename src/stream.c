@@ -16,6 +16,7 @@
 
 #include "be32.h"
 #include "closer.h"
+#include "debt.h"
 #include "log.h"
 #include "loop.h"
 #include "record.h"
@@ -33,7 +34,7 @@ enum {
 struct stream {
 	struct transport t; /* first */
 	struct share share;
-	TAILQ_ENTRY(stream) entry; /* in `draining` */
+	TAILQ_ENTRY(stream) entry; /* in `draining` or `waiting` */
 	struct record record;
 	uint8_t *unserved; /* input that was read and not served yet */
 	size_t unserved_len;
@@ -44,6 +45,7 @@ struct stream {
 	bool ended;    /* all input was read */
 	bool closing;  /* at the end of on_readable() */
 	bool drains;   /* it is in `draining` */
+	bool waits;    /* it is in `waiting` */
 };
 
 static size_t outbuf_total;
@@ -51,6 +53,10 @@ static size_t outbuf_total;
 /* Connections that have ended before their clients received all replies. */
 static TAILQ_HEAD(, stream) draining = TAILQ_HEAD_INITIALIZER(draining);
 static int64_t drain_due; /* ms */
+
+/* Connections that are not served because their callers are in debt. */
+static TAILQ_HEAD(, stream) waiting = TAILQ_HEAD_INITIALIZER(waiting);
+static int64_t resume_due = INT64_MAX; /* ms */
 
 /* The input and the replies of the connection that is being served. */
 static struct {
@@ -107,10 +113,14 @@ close_stream(struct stream *s)
 
 	if (s->drains)
 		TAILQ_REMOVE(&draining, s, entry);
+	if (s->waits)
+		TAILQ_REMOVE(&waiting, s, entry);
 	share_remove(&s->share);
 	loop_watch(fd, NULL, NULL, NULL);
 	transport_unregister(&s->t);
+	debt_begin(&s->t.call.peer);
 	close_fd(fd, &s->t.call.peer, s->may_pass && !s->ended);
+	debt_end(&s->t.call.peer, 0, 0);
 	outbuf_total -= s->outbuf_len;
 	record_reset(&s->record);
 	free(s->unserved);
@@ -182,13 +192,15 @@ static void on_readable(void *arg);
  * write(), because the sandbox has to look at the flags of send() each time.
  */
 static ssize_t
-send_now(int fd, const uint8_t *bytes, size_t len)
+send_now(struct stream *s, const uint8_t *bytes, size_t len)
 {
 	ssize_t n;
 
+	debt_begin(&s->t.call.peer);
 	do {
-		n = write(fd, bytes, len);
+		n = write(s->t.xprt.xp_fd, bytes, len);
 	} while (n == -1 && errno == EINTR);
+	debt_end(&s->t.call.peer, 1, len);
 	return (n == -1 && errno == EAGAIN ? 0 : n);
 }
 
@@ -198,7 +210,7 @@ on_writable(void *arg)
 	struct stream *s = arg;
 	int fd = s->t.xprt.xp_fd;
 	ssize_t n = send_now(
-	    fd, s->outbuf + s->outbuf_sent, s->outbuf_len - s->outbuf_sent);
+	    s, s->outbuf + s->outbuf_sent, s->outbuf_len - s->outbuf_sent);
 
 	if (n == -1) {
 		close_stream(s);
@@ -250,7 +262,7 @@ send_replies(struct stream *s)
 	if (len == 0)
 		return;
 	s->sent += len;
-	n = send_now(s->t.xprt.xp_fd, transport_replies, len);
+	n = send_now(s, transport_replies, len);
 	if (n == -1)
 		s->closing = true;
 	else if ((size_t)n < len)
@@ -321,9 +333,11 @@ fill_input(struct stream *s)
 		s->unserved_len = 0;
 		return;
 	}
+	debt_begin(&s->t.call.peer);
 	do {
 		n = receive(s);
 	} while (n == -1 && errno == EINTR);
+	debt_end(&s->t.call.peer, 1, sizeof(in.bytes));
 	if (n > 0)
 		in.len = (size_t)n;
 	else if (n == 0)
@@ -378,12 +392,47 @@ save_input(struct stream *s)
 		loop_defer(s->t.xprt.xp_fd);
 }
 
+/* Return true, and put a connection aside, if its caller is in debt. */
+static bool
+must_wait(struct stream *s)
+{
+	int64_t until = debt_until(&s->t.call.peer);
+
+	if (until == 0)
+		return (false);
+	if (until < resume_due)
+		resume_due = until;
+	s->waits = true;
+	TAILQ_INSERT_TAIL(&waiting, s, entry);
+	loop_watch(s->t.xprt.xp_fd, NULL, NULL, NULL);
+	return (true);
+}
+
+/* Let all that wait try again. */
+static void
+resume(int64_t now)
+{
+	struct stream *s;
+
+	if (now < resume_due)
+		return;
+	resume_due = INT64_MAX;
+	while ((s = TAILQ_FIRST(&waiting)) != NULL) {
+		TAILQ_REMOVE(&waiting, s, entry);
+		s->waits = false;
+		loop_watch(s->t.xprt.xp_fd, on_readable, NULL, s);
+		loop_defer(s->t.xprt.xp_fd);
+	}
+}
+
 static void
 on_readable(void *arg)
 {
 	struct stream *s = arg;
 	bool more;
 
+	if (must_wait(s))
+		return;
 	fill_input(s);
 	do {
 		more = serve_record(s);
@@ -429,9 +478,12 @@ stream_tick(int64_t now)
 	int64_t next;
 
 	close_drained(now);
+	resume(now);
 	while ((idle = share_expired(POOL_CONNECTIONS, now, &next)) != NULL) {
 		counters.idle++;
 		reset_stream(stream_of(idle));
 	}
-	return (TAILQ_EMPTY(&draining) || next < drain_due ? next : drain_due);
+	if (!TAILQ_EMPTY(&draining) && drain_due < next)
+		next = drain_due;
+	return (next < resume_due ? next : resume_due);
 }

@@ -5,9 +5,9 @@
 cd "$(dirname "$0")/../src" || exit 1
 layers='pmap be32 decimal
 addrfilt record log share
-table policy wire sockdiag loop peer daemon priv sandbox
-ifaddr listen closer store
-holder transport
+table policy wire sockdiag loop daemon priv sandbox
+peer ifaddr listen closer store
+holder transport debt
 registry datagram stream
 accept callit
 service options

@@ -25,7 +25,7 @@ WRAPPED := malloc calloc realloc free setgroups setresgid setresuid prctl \
     syscall accept4 recv send sendto socket write getrandom getifaddrs \
     __prctl_time64
 INTEROP := build/interop
-COMPILED := all $(addprefix $(INTEROP)/,server find intruder.so refuse.so \
+COMPILED := all $(addprefix $(INTEROP)/,server find slow intruder.so refuse.so \
     strict.so)
 NEEDED := $(COMPILED) $(INTEROP)/.unpacked
 BENCH_TOOLS := $(addprefix build/bench/,load echo echo-tirpc)
@@ -38,7 +38,7 @@ $(BUILD)/unit/test_%: $(BUILD)/unit/test_%.o $(BUILD)/unit/wrap.o $(OBJS)
 	$(LINK) $(WRAPPED:%=-Wl,--wrap=%) -o $@ $^ -lcmocka $(LIBS) $(SECCOMP_LIBS)
 
 # these have a clock and more of their own: they need only what they test
-REPLACING = $(addprefix $(BUILD)/unit/test_,accept holder ifaddr)
+REPLACING = $(addprefix $(BUILD)/unit/test_,accept debt holder ifaddr)
 $(REPLACING): $(BUILD)/unit/test_%: $(BUILD)/unit/test_%.o \
     $(BUILD)/unit/wrap.o $(BUILD)/%.o
 	$(LINK) $(WRAPPED:%=-Wl,--wrap=%) -o $@ $^ -lcmocka

@@ -13,7 +13,7 @@ import pytest
 
 import rpc
 from caller import calling
-from lab import NOBODY, WITHOUT_PASSRIGHTS, reach_loopback, until, within
+from lab import INTEROP, NOBODY, WITHOUT_PASSRIGHTS, reach_loopback, until, within
 from rpc import TCP, UDP
 
 PROG = 300550
@@ -22,9 +22,12 @@ GETPORT = rpc.call(rpc.GETPORT, rpc.mapping(rpc.PMAP, 2, UDP, 0))
 
 @contextlib.contextmanager
 def running(host, script, *args, uid=0, stdin=subprocess.DEVNULL):
-    """A script of Python on a host, ready when it has printed a line."""
-    with host.popen(["/usr/bin/python3", "-c", script, *args], uid=uid,
-                    stdin=stdin, stdout=subprocess.PIPE) as process:
+    """A program, or a script of Python, on a host, ready when it has printed a
+    line."""
+    program = [script] if script.startswith("/") else \
+        ["/usr/bin/python3", "-c", script]
+    with host.popen([*program, *args], uid=uid, stdin=stdin,
+                    stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout.readline() == b"ready\n"
             yield process
@@ -458,3 +461,24 @@ def test_rpc_statd_registers_in_spite_of_a_squatter(host, start):
                 statd.wait(10)
             until(lambda: not entries(c))
     daemon.expect_line("refused proc=set .* prog=100024 .* reason=protected")
+
+
+# What makes the kernel work long for one caller, and how much of it.
+SLOW = {
+    "udp": ("15000",),
+    "epoll": ("10000", "20"),
+    "tcp": ("10000", "20"),
+    "owner": ("6000", "40"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", SLOW)
+def test_a_caller_pays_for_what_the_kernel_does(target, how):
+    a, b, daemon = target
+    with running(a, f"{INTEROP}/slow", how, *SLOW[how], uid=NOBODY), \
+            calling(daemon, a.udp()), calling(daemon, a.local()), \
+            calling(daemon, b.udp("192.168.77.1")), \
+            calling(daemon, b.tcp("192.168.77.1")):
+        time.sleep(5)
+    daemon.expect_line("debt ")

@@ -14,7 +14,8 @@ import threading
 import pytest
 
 import rpc
-from lab import BUILD, INTEROP, NOBODY, SANITIZED, need_uid, traced, until
+from lab import BUILD, INTEROP, NOBODY, SANITIZED, WITHOUT_DEBT, need_uid, \
+    traced, until
 from rpc import TCP, UDP
 
 PROG = 300700
@@ -481,7 +482,7 @@ def test_system_calls_of_set_do_not_depend_on_the_table(
             for i in range(base):
                 c.set(PROG + 1000 + i, 1, UDP, port)
             out = tmp_path / f"strace{base}"
-            with traced(daemon, out):
+            with traced(daemon, out, "-e", WITHOUT_DEBT):
                 for i in range(100):
                     assert c.set(PROG + i, 1 + base, UDP, port) == 1
             counts.append(len(out.read_text().splitlines()))

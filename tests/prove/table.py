@@ -57,7 +57,7 @@ MUTANTS = [
      "Replies to the network are longer than their calls.",
      "reply_length",
      ("src/datagram.c",
-      "t->call.peer.origin == ORIGIN_NETWORK ? t->call.len : UDP_MAX;",
+      "t->call.peer.origin == ORIGIN_LOOPBACK ? UDP_MAX : t->call.len;",
       "t->call.peer.origin == ORIGIN_NETWORK ? 2 * t->call.len : UDP_MAX;")),
 
     ("datagram-overlap",

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "debt.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ifaddr.h"
+#include "log.h"
+#include "loop.h"
+#include "peer.h"
+
+enum {
+	SLOW_US = 100,
+	SLOW_TIMES = 10,      /* of `shortest` */
+	SHORTEST_MAX_US = 50, /* an attacker may be alone for a while */
+	WINDOW = 64,          /* calls, of which the shortest counts */
+	BYTES_PER_US = 512,
+	PACKET_US = 5, /* to receive one */
+	LINE_MAX_LEN = 256,
+	FACTOR = 200,
+	REPAID_MS = 2,      /* by a short call, at least */
+	ALLOWED_MS = 500,   /* what a caller may owe */
+	CALL_MAX_MS = 5000, /* what he owes for one call at most */
+	FORGET_MS = 10000,
+	NO_ACCIDENT_US = 5000, /* no interrupt takes that long */
+	SUSPECT_CALLS = 16,
+	USERS = 64 /* who are in debt at the same time */
+};
+
+struct debt {
+	int64_t end;      /* ms: when all is paid */
+	int64_t charged;  /* ms: when a call was last charged */
+	unsigned suspect; /* how many calls are measured */
+};
+
+static struct {
+	uid_t uid;
+	struct debt debt;
+} users[USERS];
+static struct debt ports[PMAP_PROTS][PORT_MAX + 1];
+
+static int64_t last_end;      /* ms: when nobody is in debt, or a suspect */
+static int64_t last_port_end; /* of those by port that owe too much */
+
+static int packets_fd = -1;
+static size_t packets_line; /* bytes of a line, one for each processor */
+
+static int64_t shortest = SHORTEST_MAX_US; /* us */
+static int64_t begun;                      /* us */
+static unsigned packets;                   /* received until then */
+static bool measured;                      /* by the CPU clock */
+
+void
+debt_open(const char *softnet_stat)
+{
+	char text[LINE_MAX_LEN + 1];
+	ssize_t n;
+
+	packets_fd = open(softnet_stat, O_RDONLY | O_CLOEXEC);
+	n = packets_fd == -1 ? 0 : pread(packets_fd, text, LINE_MAX_LEN, 0);
+	text[n > 0 ? n : 0] = '\0';
+	packets_line = strcspn(text, "\n") + 1;
+}
+
+/*
+ * Return how many packets this processor has received: the first word of its
+ * line, whose 13th is its number (Linux 5.10).  Only differences count.
+ */
+static unsigned
+count_packets(void)
+{
+	char text[LINE_MAX_LEN + 1];
+	int cpu = sched_getcpu();
+	unsigned received, index;
+	ssize_t n = packets_fd == -1 || cpu == -1
+			? -1
+			: pread(packets_fd, text, packets_line,
+			      cpu * (off_t)packets_line);
+
+	text[n > 0 ? n : 0] = '\0';
+	if (sscanf(text, "%x %*x %*x %*x %*x %*x %*x %*x %*x %*x %*x %*x %x",
+		&received, &index) != 2 ||
+	    index != (unsigned)cpu)
+		return (0);
+	return (received);
+}
+
+static int64_t
+clock_us(void)
+{
+	return (measured ? loop_cpu_clock() : loop_clock());
+}
+
+static int64_t
+later(int64_t a, int64_t b)
+{
+	return (a > b ? a : b);
+}
+
+static bool
+is_here(const struct peer *peer)
+{
+	return (peer->origin == ORIGIN_LOCAL ||
+		(peer->origin != ORIGIN_IPV6 &&
+		    (pmap_is_127(peer->from.sin_addr) ||
+			ifaddr_is_own(peer->from.sin_addr))));
+}
+
+/*
+ * Return the debt of a caller on this host, or NULL if he has none.  With `add`
+ * he gets one, in place of the user who has paid first.
+ */
+static struct debt *
+debt_of(struct peer *peer, bool add)
+{
+	size_t first = 0;
+
+	if (!is_here(peer))
+		return (NULL);
+	if (peer->uid == UID_UNKNOWN && peer->prot == IPPROTO_TCP)
+		peer->uid = peer_socket_uid(peer);
+	if (peer->uid == UID_UNKNOWN)
+		return (&ports[peer->prot == IPPROTO_TCP]
+			      [ntohs(peer->from.sin_port)]);
+	for (size_t i = 0; i < USERS; i++) {
+		if (users[i].uid == peer->uid)
+			return (&users[i].debt);
+		if (users[i].debt.end < users[first].debt.end)
+			first = i;
+	}
+	if (!add || users[first].debt.end > loop_now())
+		return (NULL);
+	users[first].uid = peer->uid;
+	users[first].debt = (struct debt){.end = loop_now()};
+	return (&users[first].debt);
+}
+
+/* Return the debt of a caller if he may have one, or may be a suspect. */
+static struct debt *
+open_debt_of(struct peer *peer)
+{
+	return (peer == NULL || loop_now() >= last_end ? NULL
+						       : debt_of(peer, false));
+}
+
+void
+debt_suspect(struct peer *peer)
+{
+	struct debt *debt = debt_of(peer, true);
+
+	if (debt == NULL)
+		return;
+	debt->suspect = SUSPECT_CALLS;
+	last_end = later(last_end, loop_now() + FORGET_MS);
+}
+
+bool
+debt_is_suspect(struct peer *peer)
+{
+	const struct debt *debt = open_debt_of(peer);
+
+	return (debt != NULL && debt->suspect > 0);
+}
+
+static void
+charge(struct peer *peer, struct debt *debt, int64_t us)
+{
+	int64_t now = loop_now(), ms = us * FACTOR / 1000;
+
+	/* the kernel registers as root */
+	if (peer->uid == UID_ROOT)
+		return;
+	if (ms > CALL_MAX_MS)
+		ms = CALL_MAX_MS;
+	if (debt->charged + FORGET_MS < now && us < NO_ACCIDENT_US &&
+	    ms > ALLOWED_MS)
+		ms = ALLOWED_MS;
+	debt->charged = now;
+	debt->end = later(debt->end, now) + ms;
+	if (debt->end > now + ALLOWED_MS) {
+		if (peer->uid == UID_UNKNOWN) {
+			/* one user can have thousands of ports: in turn */
+			debt->end = later(debt->end, last_port_end + ms);
+			last_port_end = debt->end;
+		}
+		log_debt(peer, us);
+	}
+	last_end = later(last_end, debt->end);
+}
+
+void
+debt_begin(struct peer *peer)
+{
+	measured = debt_is_suspect(peer);
+	if (measured)
+		packets = count_packets();
+	begun = clock_us();
+}
+
+/* Return how long a system call takes at most that nobody pays for, in us. */
+static int64_t
+usual(unsigned messages, size_t bytes)
+{
+	return (SLOW_US + (int64_t)(bytes / BYTES_PER_US) +
+		SLOW_TIMES * shortest * messages);
+}
+
+/* Note how long a system call took for a message, in us. */
+static void
+note_time(int64_t us)
+{
+	static int64_t least = SHORTEST_MAX_US;
+	static unsigned count;
+
+	if (us < least)
+		least = us;
+	if (++count % WINDOW != 0)
+		return;
+	shortest = least;
+	least = SHORTEST_MAX_US;
+}
+
+bool
+debt_end(struct peer *peer, unsigned messages, size_t bytes)
+{
+	struct debt *debt = measured ? debt_of(peer, false) : NULL;
+	int64_t us = clock_us() - begun;
+	bool slow = us > usual(messages, bytes);
+
+	if (messages > 0)
+		note_time(us / messages);
+	if (debt != NULL && slow) {
+		us -= (int64_t)(count_packets() - packets) * PACKET_US;
+		slow = us > usual(messages, bytes);
+	}
+	if (slow && peer != NULL)
+		debt_suspect(peer);
+	if (debt != NULL && slow) {
+		charge(peer, debt, us);
+	} else if (debt != NULL) {
+		debt->suspect--;
+		debt->end -=
+		    later(REPAID_MS, SLOW_TIMES * shortest * FACTOR / 1000);
+	}
+	return (slow);
+}
+
+int64_t
+debt_until(struct peer *peer)
+{
+	const struct debt *debt = open_debt_of(peer);
+
+	return (debt == NULL || debt->end <= loop_now() + ALLOWED_MS
+		    ? 0
+		    : debt->end - ALLOWED_MS);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef DEBT_H
+#define DEBT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pmap.h"
+
+/*
+ * Who pays for what the kernel does for a caller within a system call of ours.
+ * It delivers a reply to a socket of this host within send(2), and that takes
+ * long if thousands of sockets share its port, or thousands of processes watch
+ * it.  So a caller on this host owes 200 times the CPU time of each system call
+ * that took more than 100 us and ten times as long as the shortest one of late,
+ * because machines and tracers can be slow.  He is not served while he owes
+ * more than 0.5 s.  A caller is a uid; over UDP, a source port.
+ *
+ * Nobody pays for others.  The kernel also receives what somebody else sends
+ * within our system calls, so 5 us for each packet that this processor received
+ * meanwhile are left out: /proc/net/softnet_stat.  There are other interrupts:
+ * the first slow call in ten seconds, below 5 ms, costs no more than the 0.5 s,
+ * and short ones repay.  What counts is the average.
+ *
+ * The CPU clock is expensive.  It is read for suspects only: for the next 16
+ * system calls for a caller for whom one took too long by any clock.
+ */
+
+/*
+ * Open /proc/net/softnet_stat.  Without it, callers can pay for a flood of
+ * packets.
+ */
+void debt_open(const char *softnet_stat);
+
+/* Begin a system call for a caller; NULL stands for several. */
+void debt_begin(struct peer *);
+
+/*
+ * End it; it was for this many messages and bytes.  Return true if it took too
+ * long; then this caller is a suspect, or is charged if he was one.  Over TCP
+ * this finds out the uid of his socket, and stores it in the peer.
+ */
+bool debt_end(struct peer *, unsigned messages, size_t bytes);
+
+/* Suspect one of several callers, for whom debt_end() returned true. */
+void debt_suspect(struct peer *);
+
+/* Return true if replies to this caller must not be sent with others. */
+bool debt_is_suspect(struct peer *);
+
+/*
+ * Return when a caller is served again, in ms of CLOCK_MONOTONIC, or 0 if he is
+ * served now.
+ */
+int64_t debt_until(struct peer *);
+
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A caller on this host for whom the kernel works long within the system calls
+ * of the port mapper:
+ *
+ *   slow udp N        N sockets share the UDP port from which it calls
+ *   slow epoll N M    N epoll instances watch each of M local connections
+ *   slow tcp N M      the same over TCP
+ *   slow owner N M    N processes get SIGIO for each of M connections
+ *
+ * Prints "ready", and calls until it is killed.
+ */
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <arpa/inet.h>
+
+/* NULL of version 2 */
+static uint32_t call[11];
+
+static int
+connect_to(bool tcp)
+{
+	struct sockaddr_un local = {
+	    .sun_family = AF_UNIX, .sun_path = "/run/rpcbind.sock"};
+	struct sockaddr_in inet = {.sin_family = AF_INET,
+	    .sin_port = htons(111),
+	    .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	int fd = socket(tcp ? AF_INET : AF_UNIX, SOCK_STREAM, 0);
+
+	if (fd == -1 || connect(fd, tcp ? (void *)&inet : (void *)&local,
+			    tcp ? sizeof(inet) : sizeof(local)) == -1)
+		err(1, "connect");
+	return (fd);
+}
+
+/* Call on each connection in turn, and read what has been replied. */
+static void
+call_on(const int *fds, int count)
+{
+	char reply[4096];
+
+	puts("ready");
+	fflush(stdout);
+	for (;;) {
+		for (int i = 0; i < count; i++) {
+			if (send(fds[i], call, sizeof(call),
+				MSG_DONTWAIT | MSG_NOSIGNAL) == -1 &&
+			    errno != EAGAIN)
+				err(1, "send");
+			while (recv(fds[i], reply, sizeof(reply),
+				   MSG_DONTWAIT) > 0)
+				;
+		}
+		usleep(200);
+	}
+}
+
+static void
+udp(int count)
+{
+	struct sockaddr_in own = {.sin_family = AF_INET,
+			       .sin_addr = {htonl(INADDR_LOOPBACK)}},
+			   to = own;
+	socklen_t len = sizeof(own);
+	const int yes = 1;
+	int fd = -1;
+
+	to.sin_port = htons(111);
+	for (int i = 0; i < count; i++) {
+		fd = socket(AF_INET, SOCK_DGRAM, 0);
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+		if (bind(fd, (void *)&own, sizeof(own)) == -1)
+			err(1, "bind");
+		getsockname(fd, (void *)&own, &len);
+	}
+	puts("ready");
+	fflush(stdout);
+	for (;;) {
+		for (int i = 0; i < 32; i++)
+			sendto(fd, call + 1, sizeof(call) - 4, MSG_DONTWAIT,
+			    (void *)&to, sizeof(to));
+		usleep(1000);
+	}
+}
+
+static void
+watch_by_epoll(const int *fds, int count, int watchers)
+{
+	for (int n = 0; n < watchers; n++) {
+		int epoll = epoll_create1(0);
+		struct epoll_event event = {
+		    .events = EPOLLIN | EPOLLOUT | EPOLLET};
+
+		if (epoll == -1)
+			err(1, "epoll_create1");
+		for (int i = 0; i < count; i++)
+			if (epoll_ctl(epoll, EPOLL_CTL_ADD, fds[i], &event) ==
+			    -1)
+				err(1, "epoll_ctl");
+	}
+}
+
+/* Have a group of processes own the connections. */
+static void
+own_by_group(const int *fds, int count, int members)
+{
+	pid_t group = 0;
+
+	signal(SIGIO, SIG_IGN);
+	for (int n = 0; n < members; n++) {
+		pid_t pid = fork();
+
+		if (pid == -1)
+			err(1, "fork");
+		if (pid == 0) {
+			setpgid(0, group);
+			for (;;)
+				pause();
+		}
+		if (group == 0)
+			group = pid;
+		setpgid(pid, group);
+	}
+	for (int i = 0; i < count; i++)
+		if (fcntl(fds[i], F_SETOWN, -group) == -1 ||
+		    fcntl(fds[i], F_SETFL, O_ASYNC) == -1)
+			err(1, "fcntl");
+}
+
+int
+main(int argc, char *argv[])
+{
+	const uint32_t words[11] = {0x80000028, 1, 0, 2, 100000, 2};
+	struct rlimit files;
+	int count, watchers, *fds;
+
+	if (argc < 3)
+		errx(2, "usage: slow udp|epoll|tcp|owner N [M]");
+	for (int i = 0; i < 11; i++)
+		call[i] = htonl(words[i]);
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+	watchers = atoi(argv[2]);
+	if (strcmp(argv[1], "udp") == 0)
+		udp(watchers);
+	count = argc > 3 ? atoi(argv[3]) : 1;
+	if ((fds = calloc((size_t)count, sizeof(*fds))) == NULL)
+		err(1, "calloc");
+	for (int i = 0; i < count; i++)
+		fds[i] = connect_to(strcmp(argv[1], "tcp") == 0);
+	if (strcmp(argv[1], "owner") == 0)
+		own_by_group(fds, count, watchers);
+	else
+		watch_by_epoll(fds, count, watchers);
+	call_on(fds, count);
+}
