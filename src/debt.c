@@ -226,7 +226,8 @@ note_time(int64_t us)
 bool
 debt_end(struct peer *peer, unsigned messages, size_t bytes)
 {
-	struct debt *debt = measured ? debt_of(peer, false) : NULL;
+	struct debt *debt =
+	    peer != NULL && measured ? debt_of(peer, false) : NULL;
 	int64_t us = clock_us() - begun;
 	bool slow = us > usual(messages, bytes);
 

@@ -34,8 +34,9 @@ struct listen_socket {
 
 enum {
 	LISTEN_ADDRS_MAX = 32,
-	/* TCP and UDP of each address, and connections that were kept */
-	LISTEN_INHERITED_MAX = 2 * LISTEN_ADDRS_MAX + 16,
+	/* TCP and UDP of each address, and connections that were kept:
+	   FileDescriptorStoreMax in portmap.service */
+	LISTEN_INHERITED_MAX = 2 * LISTEN_ADDRS_MAX + 192,
 	/* TCP, UDP and the broadcast address of each address and of 127.0.0.1;
 	   inherited sockets; two local sockets and one of IPv6 */
 	LISTEN_SOCKETS_MAX =
