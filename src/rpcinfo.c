@@ -55,10 +55,8 @@ struct request {
 };
 
 /* What a port mapper has, without the owners, which version 2 does not tell. */
-struct list {
-	struct mapping *entries;
-	size_t count;
-};
+static struct mapping entries[LIST_MAX];
+static size_t count;
 
 static const struct option help[] = {{"help", no_argument, NULL, 'h'}, {0}};
 static const char *program = "rpcinfo"; /* under which name we run */
@@ -209,59 +207,35 @@ call(CLIENT *client, rpcproc_t proc, xdrproc_t decode, void *results)
 }
 
 /*
- * Append an entry.  Return it, or NULL when out of memory or at LIST_MAX.  The
- * room doubles each time that the count is a power of two: then it is used up.
- */
-static struct mapping *
-add_entry(struct list *list)
-{
-	size_t n = list->count;
-
-	if (n == LIST_MAX)
-		return (NULL);
-	if ((n & (n - 1)) == 0) {
-		struct mapping *more = reallocarray(
-		    list->entries, n == 0 ? 1 : 2 * n, sizeof(*more));
-
-		if (more == NULL)
-			return (NULL);
-		list->entries = more;
-	}
-	list->entries[n] = (struct mapping){.owner = UID_UNKNOWN};
-	list->count++;
-	return (&list->entries[n]);
-}
-
-/*
  * RFC 1833 section 3.1, pmaplist.  libtirpc's xdr_pmaplist() reads memory that
  * it has freed when it frees a list (1.3.7), and keeps 64 bits of a number.
  */
 static bool_t
-decode_list(XDR *xdrs, struct list *list)
+decode_list(XDR *xdrs, void *nothing)
 {
-	struct mapping *m;
 	bool_t more;
 
-	for (;;) {
-		if (!xdr_bool(xdrs, &more))
-			return (FALSE);
+	(void)nothing;
+	while (xdr_bool(xdrs, &more)) {
 		if (!more)
 			return (TRUE);
-		if ((m = add_entry(list)) == NULL || !wire_mapping(xdrs, m))
-			return (FALSE);
+		if (count == LIST_MAX || !wire_mapping(xdrs, &entries[count]))
+			break;
+		count++;
 	}
+	return (FALSE);
 }
 
-static struct list
-ask_for_list(CLIENT *client, const char *host)
+/* Ask a host what is registered, or with NULL the local socket. */
+static void
+ask_for_list(const char *host)
 {
-	struct list all = {NULL, 0};
+	CLIENT *client = host == NULL ? open_local() : open_tcp(host);
 
-	if (call(client, PMAPPROC_DUMP, (xdrproc_t)decode_list, &all) !=
+	if (call(client, PMAPPROC_DUMP, (xdrproc_t)decode_list, NULL) !=
 	    RPC_SUCCESS)
-		fail("%s", clnt_sperror(client, host));
+		fail("%s", clnt_sperror(client, host == NULL ? "" : host));
 	clnt_destroy(client);
-	return (all);
 }
 
 static int
@@ -273,14 +247,13 @@ by_order(const void *a, const void *b)
 }
 
 /* Read the file that a daemon keeps (store.h, table.h). */
-static struct list
+static void
 read_file(const char *path)
 {
 	static struct slot slots[TABLE_SLOTS];
 	char head[STORE_HEAD];
-	struct list all = {NULL, 0};
 	FILE *f = fopen(path, "re");
-	size_t n = 0, used = 0;
+	size_t n;
 
 	if (f == NULL)
 		fail("%s: %s", path, strerror(errno));
@@ -289,18 +262,10 @@ read_file(const char *path)
 		fail("%s: not a file of portmap's", path);
 	n = fread(slots, sizeof(slots[0]), TABLE_SLOTS, f);
 	fclose(f);
+	qsort(slots, n, sizeof(slots[0]), by_order);
 	for (size_t i = 0; i < n; i++)
 		if (slots[i].used)
-			slots[used++] = slots[i];
-	qsort(slots, used, sizeof(slots[0]), by_order);
-	for (size_t i = 0; i < used; i++) {
-		struct mapping *m = add_entry(&all);
-
-		if (m == NULL)
-			fail("out of memory");
-		*m = slots[i].m;
-	}
-	return (all);
+			entries[count++] = slots[i].m;
 }
 
 /*
@@ -330,11 +295,10 @@ name_of(uint32_t prog, const char *otherwise)
 }
 
 static void
-print_ports(const struct list *all)
+print_ports(void)
 {
 	puts("   program vers proto   port  service");
-	for (size_t i = 0; i < all->count; i++) {
-		const struct mapping *m = &all->entries[i];
+	for (const struct mapping *m = entries; m < entries + count; m++) {
 		const char *name = name_of(m->prog, "");
 
 		printf("%10" PRIu32 "%5" PRIu32 "%6s%7" PRIu32 "%s%s\n",
@@ -345,15 +309,13 @@ print_ports(const struct list *all)
 
 /* As universal addresses.  Version 2 knows no owner and no address. */
 static void
-print_addresses(const struct list *all)
+print_addresses(void)
 {
 	char address[32];
 
 	puts("   program version netid     address                service    "
 	     "owner");
-	for (size_t i = 0; i < all->count; i++) {
-		const struct mapping *m = &all->entries[i];
-
+	for (const struct mapping *m = entries; m < entries + count; m++) {
 		snprintf(address, sizeof(address), "0.0.0.0.%u.%u",
 		    m->port >> 8, m->port & 0xff);
 		printf("%10" PRIu32 "%5" PRIu32
@@ -380,82 +342,80 @@ prepend(char list[WORDS_LEN], const char *word)
 	    (int)(WORDS_LEN - len - 2), rest);
 }
 
-static const struct mapping *sorting; /* what by_program() compares */
-
+/* By program, and in the order of the list. */
 static int
 by_program(const void *a, const void *b)
 {
-	size_t i = *(const size_t *)a, j = *(const size_t *)b;
+	const struct mapping *m = *(const struct mapping *const *)a;
+	const struct mapping *n = *(const struct mapping *const *)b;
 
-	if (sorting[i].prog != sorting[j].prog)
-		return (sorting[i].prog > sorting[j].prog ? 1 : -1);
-	return ((i > j) - (i < j));
+	if (m->prog != n->prog)
+		return (m->prog > n->prog ? 1 : -1);
+	return ((m > n) - (m < n));
+}
+
+/* The entries of one program. */
+struct group {
+	const struct mapping **first;
+	size_t count;
+};
+
+static int
+by_first(const void *a, const void *b)
+{
+	const struct mapping *m = *((const struct group *)a)->first;
+	const struct mapping *n = *((const struct group *)b)->first;
+
+	return ((m > n) - (m < n));
 }
 
 /* Print one line for each program, in the order of their first entries. */
 static void
-print_summary(const struct list *all)
+print_summary(void)
 {
-	const struct mapping *entries = sorting = all->entries;
-	size_t n = all->count;
-	size_t *sorted = calloc(n, sizeof(*sorted));
-	/* the next entry of the same program, or 0; and whether it is one */
-	size_t *next = calloc(n, sizeof(*next));
-	bool *later = calloc(n, sizeof(*later));
+	static const struct mapping *sorted[LIST_MAX];
+	static struct group groups[LIST_MAX];
+	size_t n = 0;
 
-	if (sorted == NULL || next == NULL || later == NULL)
-		fail("out of memory");
-	for (size_t i = 0; i < n; i++)
-		sorted[i] = i;
-	qsort(sorted, n, sizeof(*sorted), by_program);
-	for (size_t i = 1; i < n; i++) {
-		if (entries[sorted[i]].prog != entries[sorted[i - 1]].prog)
-			continue;
-		next[sorted[i - 1]] = sorted[i];
-		later[sorted[i]] = true;
+	for (size_t i = 0; i < count; i++)
+		sorted[i] = &entries[i];
+	qsort(sorted, count, sizeof(sorted[0]), by_program);
+	for (size_t i = 0; i < count; i++) {
+		if (i == 0 || sorted[i]->prog != sorted[i - 1]->prog)
+			groups[n++].first = &sorted[i];
+		groups[n - 1].count++;
 	}
+	qsort(groups, n, sizeof(groups[0]), by_first);
 	puts("   program version(s) netid(s)                         service  "
 	     "   owner");
 	for (size_t i = 0; i < n; i++) {
 		char versions[WORDS_LEN] = "", netids[WORDS_LEN] = "";
-		char number[16];
+		uint32_t prog = groups[i].first[0]->prog;
 
-		if (later[i])
-			continue;
-		for (size_t j = i;; j = next[j]) {
-			snprintf(number, sizeof(number), "%" PRIu32,
-			    entries[j].vers);
+		for (size_t j = 0; j < groups[i].count; j++) {
+			const struct mapping *m = groups[i].first[j];
+			char number[16];
+
+			snprintf(number, sizeof(number), "%" PRIu32, m->vers);
 			prepend(versions, number);
-			prepend(netids, netid_of(entries[j].prot));
-			if (next[j] == 0)
-				break;
+			prepend(netids, netid_of(m->prot));
 		}
-		printf("%10" PRIu32 "  %-10s%-32s %-11s unknown\n",
-		    entries[i].prog, versions, netids,
-		    name_of(entries[i].prog, "-"));
+		printf("%10" PRIu32 "  %-10s%-32s %-11s unknown\n", prog,
+		    versions, netids, name_of(prog, "-"));
 	}
-	free(sorted);
-	free(next);
-	free(later);
 }
 
-/* Print what is registered at a host, or with NULL on the local socket. */
 static int
-print_list(char mode, const char *host)
+print_list(char mode)
 {
-	struct list all =
-	    ask_for_list(host == NULL ? open_local() : open_tcp(host),
-		host == NULL ? "" : host);
-
-	if (all.count == 0)
+	if (count == 0)
 		puts("No remote programs registered.");
 	else if (mode == 'p')
-		print_ports(&all);
+		print_ports();
 	else if (mode == 's')
-		print_summary(&all);
+		print_summary();
 	else
-		print_addresses(&all);
-	free(all.entries);
+		print_addresses();
 	return (fflush(stdout) == EOF ? 1 : 0);
 }
 
@@ -703,7 +663,6 @@ static int
 pmap_dump(int argc, char *argv[])
 {
 	const char *file = NULL;
-	struct list all;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "f:p", help, NULL)) != -1) {
@@ -716,13 +675,11 @@ pmap_dump(int argc, char *argv[])
 	}
 	if (argc - optind > (file == NULL))
 		usage(stderr, 2);
-	if (file == NULL)
-		return (print_list(
-		    'p', optind < argc ? argv[optind] : "127.0.0.1"));
-	all = read_file(file);
-	print_ports(&all);
-	free(all.entries);
-	return (fflush(stdout) == EOF ? 1 : 0);
+	if (file != NULL)
+		read_file(file);
+	else
+		ask_for_list(optind < argc ? argv[optind] : "127.0.0.1");
+	return (print_list('p'));
 }
 
 int
@@ -750,9 +707,10 @@ main(int argc, char *argv[])
 	case LIST:
 	case 'p':
 	case 's':
-		if (words <= 1)
-			return (print_list(r.mode, word[0]));
-		break;
+		if (words > 1)
+			break;
+		ask_for_list(word[0]);
+		return (print_list(r.mode));
 	case 'b':
 	case 'd':
 		if (words == 2)
