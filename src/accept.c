@@ -71,7 +71,6 @@ accept_one(const struct listener *l)
 		stream_open(
 		    fd, &peer, l->socket.may_pass && peer.uid != UID_ROOT);
 	} else {
-		counters.acl_denied++;
 		close(fd);
 	}
 	return (0);

@@ -174,10 +174,8 @@ serve(struct datagram *d, struct mmsghdr *m)
 		counters.badcalls++;
 		return;
 	}
-	if (!transport_allows(d->acl, &call->peer, peer_is_lo(call->ifindex))) {
-		counters.acl_denied++;
+	if (!transport_allows(d->acl, &call->peer, peer_is_lo(call->ifindex)))
 		return;
-	}
 	if (debt_until(&call->peer) != 0) {
 		counters.in_debt++;
 		return;

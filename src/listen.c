@@ -237,7 +237,7 @@ listen_inherited(void)
 
 /*
  * Add the inherited sockets, with the same options as those that we open.  Warn
- * of one that cannot be used, and close it.
+ * about one that cannot be used, and close it.
  */
 static void
 inherit(struct listen_sockets *set, in_port_t port)
@@ -253,6 +253,8 @@ inherit(struct listen_sockets *set, in_port_t port)
 		}
 		log_warning(
 		    "inherited descriptor %d is not used: %s", fd, problem);
+		/* the service manager has a copy: refuse connections there */
+		shutdown(fd, SHUT_RDWR);
 		close(fd);
 	}
 }

@@ -163,6 +163,7 @@ enum event {
 	EVENT_REPLACED,
 	EVENT_STALE,
 	EVENT_BADCALL,
+	EVENT_DENIED,
 	EVENT_EVICTED,
 	EVENT_DEBT,
 	EVENT_SKIPPED,
@@ -343,7 +344,8 @@ static void
 renew(enum event event, enum origin origin)
 {
 	static const char *const names[EVENTS] = {"refused", "replaced",
-	    "stale", "badcall", "evicted", "debt", "skipped", "error"};
+	    "stale", "badcall", "denied", "evicted", "debt", "skipped",
+	    "error"};
 	uint64_t lines = logger.lines[event][origin];
 
 	logger.lines[event][origin] = 0;
@@ -506,6 +508,14 @@ log_badcall(const struct peer *peer, const char *reason)
 	if (logger.verbose && admit(EVENT_BADCALL, peer->origin))
 		emit(LOG_INFO, "badcall %s via=%s reason=%s", caller(peer).text,
 		    origin_names[peer->origin], reason);
+}
+
+void
+log_denied(const struct peer *peer)
+{
+	if (logger.verbose || admit(EVENT_DENIED, peer->origin))
+		emit(LOG_NOTICE, "denied %s via=%s", caller(peer).text,
+		    origin_names[peer->origin]);
 }
 
 void

@@ -81,12 +81,14 @@ void log_callit(enum callit_outcome, const struct peer *, uint32_t prog,
 
 /*
  * Log an event, but at most five lines a second of each event and origin;
- * log_tick() begins a new second.  Bad calls only if the log is verbose.
+ * log_tick() begins a new second.  If the log is verbose, there is a line for
+ * each caller who is denied, and there are bad calls.
  */
 void log_stale(const struct mapping *);
 void log_refused(
     const struct peer *, uint32_t proc, const struct mapping *m, enum verdict);
 void log_replaced(const struct mapping *old, const struct mapping *by);
+void log_denied(const struct peer *);
 void log_badcall(const struct peer *, const char *reason);
 void log_evicted(const struct peer *);
 void log_debt(const struct peer *, int64_t us);

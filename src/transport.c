@@ -21,10 +21,14 @@ bool
 transport_allows(
     const struct addrfilt *acl, const struct peer *peer, bool from_here)
 {
-	if (acl == NULL || from_here || peer->origin == ORIGIN_IPV6)
-		return (acl == NULL || from_here);
-	return (addrfilt_match(acl, peer->from.sin_addr) ||
-		(acl->count > 0 && ifaddr_is_own(peer->from.sin_addr)));
+	if (acl == NULL || from_here ||
+	    (peer->origin != ORIGIN_IPV6 &&
+		(addrfilt_match(acl, peer->from.sin_addr) ||
+		    (acl->count > 0 && ifaddr_is_own(peer->from.sin_addr)))))
+		return (true);
+	counters.acl_denied++;
+	log_denied(peer);
+	return (false);
 }
 
 void

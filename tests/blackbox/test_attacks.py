@@ -268,7 +268,7 @@ def test_l_with_route_localnet(linked, start):
     """Nothing that was not received on lo gets a reply."""
     a, b = linked
     reach_loopback(a, b)
-    start(a, "-l")
+    start(a, "-l").expect("denied ")
     with a.udp() as c, a.tcp() as d:
         c.null()
         d.null()

@@ -396,6 +396,17 @@ def test_a_socket_of_init_that_is_no_origin(host, start, spec, reason):
             c.null()
 
 
+def test_connections_to_a_socket_that_is_not_used_are_refused(host, start):
+    """Another process has it, too, as systemd does."""
+    holder = "os.write(w, b'x'); import time; time.sleep(20)"
+    daemon = start(host, under=under(UDP111, "tcp6,::1,111", early=holder))
+    daemon.expect_line("inherited descriptor 4 is not used: IPv6 is not served")
+    with host.socket(socket.AF_INET6, socket.SOCK_STREAM) as s:
+        s.settimeout(5)
+        with pytest.raises(ConnectionRefusedError):
+            s.connect(("::1", 111))
+
+
 def test_udp_over_ipv6_of_init(host, start):
     start(host, under=under(UDP111, "udp6,::,111", PATH))
     with host.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:

@@ -103,7 +103,7 @@ def test_the_network(linked, start):
                 assert s.recv(100)[:4] == call[:4], "none to the multicast"
     assert daemon.counters()["lost"] == 0
     daemon.stop()
-    start(a, "-a", "192.168.77.0/24")
+    start(a, "-a", "192.168.77.0/24").expect("denied from=\\[fd00::2\\]:")
     with udp6(b, "fd00::1") as s, udp6(a) as own:
         s.send(rpc.call(rpc.NULL))
         assert ask(own, rpc.NULL, vers=4) == MISMATCH

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 import rpc
-from lab import NOBODY, connect_hosts, reach_loopback, traced
+from lab import NOBODY, connect_hosts, reach_loopback, traced, until
 from rpc import TCP, UDP
 
 PROG = 300200
@@ -531,4 +531,20 @@ def test_an_address_that_a_does_not_let_in(make_host, start):
         udp.sock.settimeout(0.2)
         with pytest.raises(socket.timeout):
             udp.receive()
+        daemon.expect_line("denied from=192.168.78.2:"
+                           f"{udp.sock.getsockname()[1]} via=network$")
     assert daemon.counters()["acl_denied"] == 2
+
+
+@pytest.mark.parametrize("options, lines", [((), 5), (("-v",), 12)])
+def test_the_log_of_callers_who_are_denied(linked, start, options, lines):
+    """Five a second, or each with -v."""
+    a, b = linked
+    daemon = start(a, "-a", "192.0.2.0/24", *options)
+    daemon.expect("call ", "suppressed event=denied via=network lines=7$")
+    with b.udp("192.168.77.1") as c:
+        for _ in range(12):
+            c.send(rpc.call(0))
+        daemon.expect_line("denied from=192.168.77.2:")
+        until(lambda: daemon.counters()["acl_denied"] == 12)
+    assert sum("denied from=" in line for line in daemon.lines()) == lines

@@ -264,7 +264,7 @@ def test_another_port_is_another_instance(host, daemon, start):
 
 def test_loopback_only(linked, start):
     a, b = linked
-    start(a, "-l")
+    start(a, "-l").expect("denied ")
     for origin in (a.udp, a.tcp, a.local):
         with origin() as c:
             c.null()

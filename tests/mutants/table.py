@@ -359,6 +359,13 @@ MUTANTS = [
       "&t->args, (char *)(uintptr_t)bytes, (u_int)len, XDR_DECODE);",
       "&t->args, (char *)(uintptr_t)bytes, WIRE_RECORD_MAX, XDR_DECODE);")),
 
+    ("inherited-refused",
+     "Connections to an inherited socket that is not used hang.",
+     "tests/blackbox/test_init.py -k not_used_are_refused",
+     ("src/listen.c",
+      "shutdown(fd, SHUT_RDWR); close(fd);",
+      "close(fd);")),
+
     ("debt-accident",
      "A caller pays for an interrupt.",
      "tests/unit/test_debt.c",
@@ -404,7 +411,7 @@ MUTANTS = [
     ("denied-count",
      "Datagrams that -a denies are not counted.",
      "tests/blackbox/test_rights.py -k let_in",
-     ("src/datagram.c",
+     ("src/transport.c",
       "counters.acl_denied++;",
       "")),
 
@@ -913,10 +920,8 @@ MUTANTS = [
      "-a does not apply to IPv6.",
      "tests/blackbox/test_ipv6.py -k network",
      ("src/transport.c",
-      "if (acl == NULL || from_here || peer->origin == ORIGIN_IPV6) return "
-      "(acl == NULL || from_here);",
-      "if (acl == NULL || from_here || peer->origin == ORIGIN_IPV6) return "
-      "(true);")),
+      "(peer->origin != ORIGIN_IPV6 &&",
+      "(peer->origin == ORIGIN_IPV6 ||")),
 
     ("reserved-port",
      "Anybody registers nfs's port.",
