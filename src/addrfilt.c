@@ -19,11 +19,11 @@ addrfilt_parse(const char *text, struct addrfilt_net *net)
 	uint32_t len = 32;
 
 	if (n >= sizeof(addr))
-		return ("not an IPv4 address");
+		return ("not an IPv4 network");
 	memcpy(addr, text, n);
 	addr[n] = '\0';
 	if (inet_pton(AF_INET, addr, &given) != 1)
-		return ("not an IPv4 address");
+		return ("not an IPv4 network");
 	if (slash != NULL && !decimal_parse_all(slash + 1, 32, &len))
 		return ("the prefix length is not 0 to 32");
 	net->mask.s_addr = len == 0 ? 0 : htonl(0xffffffffu << (32 - len));

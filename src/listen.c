@@ -71,12 +71,15 @@ cannot_bind(const struct sockaddr_in *sin, const char *proto)
 	    strerror(errno));
 }
 
+#define SET_OPTION(fd, level, option, value)                                   \
+	set_option(fd, level, option, #option, value)
 static void
-set_option(int fd, int level, int option, int value)
+set_option(int fd, int level, int option, const char *name, int value)
 {
 	if (setsockopt(fd, level, option, &value, sizeof(value)) == -1)
-		log_fatal(
-		    "cannot set socket option %d: %s", option, strerror(errno));
+		log_fatal("cannot set the socket option %s: %s: use a kernel "
+			  "that permits it",
+		    name, strerror(errno));
 }
 
 /*
@@ -93,15 +96,16 @@ set_buffer(int fd, int force, int option, int bytes)
 		return;
 	if (getsockopt(fd, SOL_SOCKET, option, &now, &len) == -1 ||
 	    now / 2 < bytes)
-		set_option(fd, SOL_SOCKET, option, bytes);
+		set_option(
+		    fd, SOL_SOCKET, option, "SO_RCVBUF or SO_SNDBUF", bytes);
 }
 
 static void
 set_udp_options(int fd)
 {
-	set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+	SET_OPTION(fd, IPPROTO_IP, IP_PKTINFO, 1);
 	/* no multicast groups but our own, and we join none */
-	set_option(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
+	SET_OPTION(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
 	set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, UDP_RECEIVE);
 	set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, UDP_SEND);
 }
@@ -110,12 +114,12 @@ set_udp_options(int fd)
 static void
 set_tcp_options(int fd)
 {
-	set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
-	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	SET_OPTION(fd, IPPROTO_IP, IP_PKTINFO, 1);
+	SET_OPTION(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	/* one repeated SYN-ACK, because the address of a SYN can be forged */
-	set_option(fd, IPPROTO_TCP, TCP_SYNCNT, 1);
-	set_option(fd, SOL_SOCKET, SO_RCVBUF, TCP_BUFFER);
-	set_option(fd, SOL_SOCKET, SO_SNDBUF, TCP_BUFFER);
+	SET_OPTION(fd, IPPROTO_TCP, TCP_SYNCNT, 1);
+	SET_OPTION(fd, SOL_SOCKET, SO_RCVBUF, TCP_BUFFER);
+	SET_OPTION(fd, SOL_SOCKET, SO_SNDBUF, TCP_BUFFER);
 }
 
 void
@@ -124,7 +128,7 @@ listen_set_options(int fd, enum listen_kind kind)
 	if (kind == LISTEN_UDP)
 		set_udp_options(fd);
 	else if (kind == LISTEN_UDP6)
-		set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+		SET_OPTION(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
 	else
 		set_tcp_options(fd);
 }
@@ -273,8 +277,8 @@ set_sharing(const struct listen_sockets *set, int share)
 	for (size_t i = 0; i < set->count; i++) {
 		if (set->sockets[i].kind != LISTEN_UDP)
 			continue;
-		set_option(set->sockets[i].fd, SOL_SOCKET, SO_REUSEADDR, 0);
-		set_option(set->sockets[i].fd, SOL_SOCKET, SO_REUSEPORT, share);
+		SET_OPTION(set->sockets[i].fd, SOL_SOCKET, SO_REUSEADDR, 0);
+		SET_OPTION(set->sockets[i].fd, SOL_SOCKET, SO_REUSEPORT, share);
 	}
 }
 
@@ -299,10 +303,10 @@ open_inet(struct listen_sockets *set, struct in_addr addr, in_port_t port,
 		    "cannot create a %s socket: %s", proto, strerror(errno));
 	/* the address may not exist yet */
 	if (addr.s_addr != htonl(INADDR_ANY))
-		set_option(fd, IPPROTO_IP, IP_FREEBIND, 1);
+		SET_OPTION(fd, IPPROTO_IP, IP_FREEBIND, 1);
 	listen_set_options(fd, s.kind);
 	if (type == SOCK_STREAM || shares)
-		set_option(
+		SET_OPTION(
 		    fd, SOL_SOCKET, shares ? SO_REUSEPORT : SO_REUSEADDR, 1);
 	if (bind(fd, (const struct sockaddr *)&sin, sizeof(sin)) == -1 ||
 	    (type == SOCK_STREAM && listen(fd, BACKLOG) == -1))
@@ -325,7 +329,7 @@ open_udp6(struct listen_sockets *set, in_port_t port, bool loopback)
 	const struct listen_socket s = {.fd = fd, .kind = LISTEN_UDP6};
 
 	if (fd != -1) {
-		set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+		SET_OPTION(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
 		listen_set_options(fd, LISTEN_UDP6);
 		if (bind(fd, (const struct sockaddr *)&sin6, sizeof(sin6)) ==
 		    0) {

@@ -449,13 +449,16 @@ void
 log_call(const struct peer *peer, uint32_t proc, const struct mapping *m,
     uint32_t result)
 {
-	if (logger.verbose)
-		emit(LOG_INFO,
-		    "call proc=%s %s via=%s prog=%u vers=%u prot=%u port=%u "
-		    "result=%u",
-		    proc_name(proc), caller(peer).text,
-		    origin_names[peer->origin], m->prog, m->vers, m->prot,
-		    m->port, result);
+	char mapping[80] = "";
+
+	if (!logger.verbose)
+		return;
+	if (m != NULL)
+		snprintf(mapping, sizeof(mapping),
+		    " prog=%u vers=%u prot=%u port=%u", m->prog, m->vers,
+		    m->prot, m->port);
+	emit(LOG_INFO, "call proc=%s %s via=%s%s result=%u", proc_name(proc),
+	    caller(peer).text, origin_names[peer->origin], mapping, result);
 }
 
 void

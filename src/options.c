@@ -91,14 +91,14 @@ add_address(struct listen_config *config, const char *text)
 static void
 add_allowed(struct addrfilt *acl, const char *text)
 {
-	/* an example, unless the text shows what is meant */
-	struct addrfilt_net net = {
-	    {htonl(0xc0000200)}, {htonl(0xffffff00)}}; /* 192.0.2.0/24 */
+	struct addrfilt_net net = {.mask.s_addr = 0};
 	const char *problem = addrfilt_parse(text, &net);
 
-	if (problem != NULL)
+	if (problem != NULL && net.mask.s_addr != 0)
 		usage("-a %s: %s: write it as %s/%d", text, problem,
 		    inet_ntoa(net.addr), __builtin_popcount(net.mask.s_addr));
+	if (problem != NULL)
+		usage("-a %s: %s; for example 192.0.2.0/24", text, problem);
 	if (addrfilt_add(acl, &net) == -1)
 		log_fatal("out of memory");
 }

@@ -18,9 +18,6 @@
 
 static struct service_options options;
 
-/* For the log: a call without one. */
-static const struct mapping no_mapping;
-
 /*
  * Version 2, RFC 1833 section 3.2.
  */
@@ -51,7 +48,7 @@ static void
 proc_null(SVCXPRT *xprt, const struct call *call)
 {
 	svc_sendreply(xprt, (xdrproc_t)wire_void, NULL);
-	log_call(&call->peer, PMAPPROC_NULL, &no_mapping, 0);
+	log_call(&call->peer, PMAPPROC_NULL, NULL, 0);
 }
 
 static void
@@ -123,7 +120,7 @@ static void
 proc_dump(SVCXPRT *xprt, const struct call *call)
 {
 	svc_sendreply(xprt, (xdrproc_t)encode_table, NULL);
-	log_call(&call->peer, PMAPPROC_DUMP, &no_mapping,
+	log_call(&call->peer, PMAPPROC_DUMP, NULL,
 	    (uint32_t)table_count(registry_table()));
 }
 
@@ -183,6 +180,7 @@ static void
 dispatch(struct svc_req *request, SVCXPRT *xprt)
 {
 	const struct call *call = transport_call(xprt);
+	const struct mapping unknown = {0}; /* not decoded yet */
 	const struct procedure *procedure;
 	enum verdict verdict;
 
@@ -206,12 +204,12 @@ dispatch(struct svc_req *request, SVCXPRT *xprt)
 	}
 	if (call->broadcast && !procedure->broadcast)
 		return;
-	/* the registry checks this again; here no argument is decoded yet */
+	/* the registry checks this again */
 	verdict = policy_origin(call->peer.origin);
 	if (procedure->changes && !verdict_is_ok(verdict)) {
 		svcerr_weakauth(xprt);
-		registry_refuse(&call->peer, verdict,
-		    (uint32_t)request->rq_proc, &no_mapping);
+		registry_refuse(
+		    &call->peer, verdict, (uint32_t)request->rq_proc, &unknown);
 		return;
 	}
 	procedure->run(xprt, call);

@@ -54,12 +54,6 @@ table_new(uint64_t seed, struct slot slots[TABLE_SLOTS])
 	return (t);
 }
 
-void
-table_free(struct table *t)
-{
-	free(t);
-}
-
 /* Multiplicative hashing by a secret odd number; the high bits are uniform. */
 static size_t
 chain_of(const struct table *t, uint32_t prog, uint32_t prot)

@@ -42,7 +42,6 @@ _Static_assert(sizeof(struct slot) == 32, "slots must not change with the ABI");
  * were before or after it.
  */
 struct table *table_new(uint64_t seed, struct slot slots[TABLE_SLOTS]);
-void table_free(struct table *); /* for tests: the daemon keeps its table */
 
 /*
  * Fill the empty table with the entries in its slots for which `keep` returns

@@ -517,6 +517,7 @@ def test_an_address_that_a_does_not_let_in(make_host, start):
     connect_hosts(a, b, "192.168.77", ("veth0", "veth0"))
     connect_hosts(a, c, "192.168.78", ("veth1", "veth0"))
     daemon = start(a, "-a", "192.168.77.0/24", "-a", "10.0.0.0/8")
+    daemon.expect("denied from=192.168.78.2:")  # over TCP
     with b.udp("192.168.77.1") as udp, b.tcp("192.168.77.1") as tcp:
         assert udp.getport(rpc.PMAP, 2, UDP) == 111
         assert tcp.getport(rpc.PMAP, 2, UDP) == 111

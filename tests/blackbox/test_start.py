@@ -65,7 +65,8 @@ def fails(host, *args, status=1, **kw):
     (["-a", "10.0.0.1/8"], "host bits are set: write it as 10.0.0.0/8;"),
     (["-a", "192.0.2.129/25"], "write it as 192.0.2.128/25;"),
     (["-a", "10.0.0.0/"], "-a"),
-    (["-a", "x/8"], "-a x/8: not an IPv4 address: write it as 192.0.2.0/24;"),
+    (["-a", "x/8"], "-a x/8: not an IPv4 network; for example 192.0.2.0/24;"),
+    (["-a", "foo"], "-a foo: not an IPv4 network; for example 192.0.2.0/24;"),
 ])
 def test_wrong_use(host, args, says):
     line = fails(host, *args, status=2)
@@ -531,7 +532,7 @@ REFUSED_CALLS = [
     ("", "clone:error=EAGAIN", "cannot fork"),
     ("", "chdir:error=ENOENT", "cannot change directory: /"),
     ("-f", "socket:error=EMFILE", "cannot create a tcp socket"),
-    ("-f", "setsockopt:error=ENOPROTOOPT", "cannot set socket option"),
+    ("-f", "setsockopt:error=ENOPROTOOPT", "cannot set the socket option IP"),
     ("-f", "bind:error=EACCES", "no permission to bind port 111/tcp: start as root"),
     ("-f", "bind:error=EADDRNOTAVAIL", "cannot listen on 0.0.0.0 port 111/tcp"),
     ("-f", "setresuid,?setresuid32:error=EAGAIN", "cannot become user daemon"),

@@ -139,6 +139,9 @@ test_verbosity(void **state)
 	assert_non_null(strstr(logged(), "call proc=getport "));
 	log_badcall(&peer, "header");
 	assert_non_null(strstr(logged(), "badcall from="));
+	log_call(&peer, 4, NULL, 7);
+	assert_string_equal(logged(),
+	    "portmap: call proc=dump from=0.0.0.0:0 via=loopback result=7\n");
 	log_call(&peer, 77, &m, 0);
 	assert_non_null(strstr(logged(), "proc=unknown "));
 }

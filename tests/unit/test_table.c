@@ -47,7 +47,7 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	table_free(*state);
+	free(*state);
 	return (wrap_teardown(state));
 }
 
@@ -149,7 +149,7 @@ test_walk_of_a_program(void **state)
 	e = table_first_of(t, 8);
 	assert_int_equal(e->port, 3);
 	assert_null(table_next_of(t, e));
-	table_free(t);
+	free(t);
 }
 
 static void
@@ -212,7 +212,7 @@ test_slots_outlive_the_table(void **state)
 	/* killed before the new entry was complete */
 	slots[101] = (struct slot){901, entry(4, 1, IPPROTO_UDP, 105, 1000), 0};
 	for (int i = 0; i < 2; i++) {
-		table_free(t);
+		free(t);
 		*state = t = table_new(2, slots);
 		assert_int_equal(
 		    table_load(t, i == 0 ? keep_odd : keep_all), 0);
@@ -248,7 +248,7 @@ compare_with_slots(const struct table *t)
 		m = table_next(m);
 	}
 	assert_null(m);
-	table_free(other);
+	free(other);
 }
 
 static void
