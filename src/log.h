@@ -72,8 +72,8 @@ void log_listening(void);
 void log_counters(size_t entries, size_t connections, size_t callits);
 
 /*
- * In verbose mode, log a call; `m`, which is NULL if there is none, and `result`
- * depend on the procedure.
+ * In verbose mode, log a call; `m`, which is NULL if there is none, and
+ * `result` depend on the procedure.
  */
 void log_call(const struct peer *, uint32_t proc, const struct mapping *m,
     uint32_t result);
