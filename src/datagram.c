@@ -90,11 +90,15 @@ receiver(unsigned i)
 static void
 send_replies(int fd)
 {
-	struct peer one = receiver(0), *only = out.count == 1 ? &one : NULL;
+	struct peer one, *only = NULL;
 	unsigned sent = 0;
 
 	if (out.count == 0)
 		return;
+	if (out.count == 1) {
+		one = receiver(0);
+		only = &one;
+	}
 	debt_begin(only);
 	while (sent < out.count) {
 		int n = sendmmsg(fd, out.msgs + sent, out.count - sent,
