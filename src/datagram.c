@@ -132,6 +132,9 @@ identify_ipv6(struct call *call, struct msghdr *msg)
 		return (false);
 	info = (struct in6_pktinfo *)(void *)CMSG_DATA(c);
 	memcpy(&call->peer.from6, msg->msg_name, sizeof(call->peer.from6));
+	/* a reply to :: would go to ::1 */
+	if (IN6_IS_ADDR_UNSPECIFIED(&call->peer.from6.sin6_addr))
+		return (false);
 	call->peer.origin = ORIGIN_IPV6;
 	call->ifindex = (int)info->ipi6_ifindex;
 	call->broadcast = IN6_IS_ADDR_MULTICAST(&info->ipi6_addr);

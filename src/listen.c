@@ -33,8 +33,9 @@ enum {
 	/* a burst of calls, while connections are served */
 	UDP_RECEIVE = 4 * 1024 * 1024,
 	/*
-	 * Replies that wait for ARP: the kernel keeps 212992 bytes for each of
-	 * up to 1024 addresses (unres_qlen_bytes and gc_thresh3, arp(7)).
+	 * Replies that wait for a neighbour: the kernel keeps 212992 bytes for
+	 * each of up to 1024 addresses (unres_qlen_bytes and gc_thresh3,
+	 * arp(7)).
 	 */
 	UDP_SEND = 104 * 1024 * 1024,
 	/* of each connection: the kernel keeps what a client leaves unread */
@@ -106,8 +107,6 @@ set_udp_options(int fd)
 	SET_OPTION(fd, IPPROTO_IP, IP_PKTINFO, 1);
 	/* no multicast groups but our own, and we join none */
 	SET_OPTION(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
-	set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, UDP_RECEIVE);
-	set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, UDP_SEND);
 }
 
 /* Accepted connections inherit these. */
@@ -125,12 +124,27 @@ set_tcp_options(int fd)
 void
 listen_set_options(int fd, enum listen_kind kind)
 {
-	if (kind == LISTEN_UDP)
-		set_udp_options(fd);
-	else if (kind == LISTEN_UDP6)
-		SET_OPTION(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
-	else
+	if (kind == LISTEN_TCP) {
 		set_tcp_options(fd);
+	} else {
+		if (kind == LISTEN_UDP)
+			set_udp_options(fd);
+		else
+			SET_OPTION(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+		set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, UDP_RECEIVE);
+		set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, UDP_SEND);
+	}
+}
+
+/*
+ * Receive only what arrives on lo, because with route_localnet the network can
+ * call 127.0.0.1, too.  Without that it is only the queue that they share.
+ */
+static void
+keep_to_lo(int fd)
+{
+	/* Linux 5.7 permits it to everybody */
+	(void)!setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", sizeof("lo"));
 }
 
 /*
@@ -210,6 +224,8 @@ static void
 adopt(struct listen_sockets *set, int fd, enum listen_kind kind)
 {
 	struct listen_socket s = {fd, kind, false};
+	struct sockaddr_in addr = {0};
+	socklen_t len = sizeof(addr);
 
 	if (fcntl(fd, F_SETFL, O_NONBLOCK) == -1)
 		log_fatal("cannot set O_NONBLOCK: %s", strerror(errno));
@@ -217,6 +233,10 @@ adopt(struct listen_sockets *set, int fd, enum listen_kind kind)
 		s.may_pass = clients_may_pass(fd);
 	else if (kind != LISTEN_KEPT)
 		listen_set_options(fd, kind);
+	if (getsockname(fd, (struct sockaddr *)&addr, &len) == 0 &&
+	    addr.sin_family == AF_INET &&
+	    addr.sin_addr.s_addr == htonl(INADDR_LOOPBACK))
+		keep_to_lo(fd);
 	add(set, &s);
 }
 
@@ -268,24 +288,27 @@ inherit(struct listen_sockets *set, in_port_t port)
  */
 
 /*
- * With `share`, permit another UDP socket of the same user on the same port;
- * else permit none.  Applies to inherited sockets, too.
+ * With `share`, permit other sockets of the same user on the same port; else
+ * permit none.  Applies to inherited sockets, too.
  */
 static void
 set_sharing(const struct listen_sockets *set, int share)
 {
 	for (size_t i = 0; i < set->count; i++) {
-		if (set->sockets[i].kind != LISTEN_UDP)
+		const struct listen_socket *s = &set->sockets[i];
+
+		if (s->kind == LISTEN_UNIX || s->kind == LISTEN_KEPT)
 			continue;
-		SET_OPTION(set->sockets[i].fd, SOL_SOCKET, SO_REUSEADDR, 0);
-		SET_OPTION(set->sockets[i].fd, SOL_SOCKET, SO_REUSEPORT, share);
+		if (s->kind != LISTEN_TCP)
+			SET_OPTION(s->fd, SOL_SOCKET, SO_REUSEADDR, 0);
+		SET_OPTION(s->fd, SOL_SOCKET, SO_REUSEPORT, share);
 	}
 }
 
 /*
  * Open one socket.  For TCP, SO_REUSEADDR permits bind() while connections are
- * in TIME_WAIT.  For UDP, with `shares`, SO_REUSEPORT permits bind() next to a
- * socket of ours for which set_sharing() was called, and next to no other's.
+ * in TIME_WAIT.  With `shares`, SO_REUSEPORT permits bind() next to a socket of
+ * ours for which set_sharing() was called, and next to no other's.
  */
 static void
 open_inet(struct listen_sockets *set, struct in_addr addr, in_port_t port,
@@ -305,9 +328,11 @@ open_inet(struct listen_sockets *set, struct in_addr addr, in_port_t port,
 	if (addr.s_addr != htonl(INADDR_ANY))
 		SET_OPTION(fd, IPPROTO_IP, IP_FREEBIND, 1);
 	listen_set_options(fd, s.kind);
-	if (type == SOCK_STREAM || shares)
-		SET_OPTION(
-		    fd, SOL_SOCKET, shares ? SO_REUSEPORT : SO_REUSEADDR, 1);
+	if (type == SOCK_STREAM)
+		SET_OPTION(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	SET_OPTION(fd, SOL_SOCKET, SO_REUSEPORT, shares);
+	if (addr.s_addr == htonl(INADDR_LOOPBACK))
+		keep_to_lo(fd);
 	if (bind(fd, (const struct sockaddr *)&sin, sizeof(sin)) == -1 ||
 	    (type == SOCK_STREAM && listen(fd, BACKLOG) == -1))
 		cannot_bind(&sin, proto);
@@ -320,7 +345,8 @@ open_inet(struct listen_sockets *set, struct in_addr addr, in_port_t port,
  * is taken.
  */
 static void
-open_udp6(struct listen_sockets *set, in_port_t port, bool loopback)
+open_udp6(
+    struct listen_sockets *set, in_port_t port, bool loopback, bool shares)
 {
 	const struct sockaddr_in6 sin6 = {.sin6_family = AF_INET6,
 	    .sin6_port = htons(port),
@@ -331,6 +357,7 @@ open_udp6(struct listen_sockets *set, in_port_t port, bool loopback)
 	if (fd != -1) {
 		SET_OPTION(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
 		listen_set_options(fd, LISTEN_UDP6);
+		SET_OPTION(fd, SOL_SOCKET, SO_REUSEPORT, shares);
 		if (bind(fd, (const struct sockaddr *)&sin6, sizeof(sin6)) ==
 		    0) {
 			add(set, &s);
@@ -408,7 +435,10 @@ have(const struct listen_sockets *set, enum listen_kind kind)
 	return (false);
 }
 
-/* Open UDP and TCP sockets, each only if none was inherited. */
+/*
+ * Open UDP and TCP sockets, each only if none was inherited.  Loopback has its
+ * own, so that the network cannot fill the queues of its callers.
+ */
 static void
 open_port(const struct listen_config *config, struct listen_sockets *set)
 {
@@ -417,6 +447,7 @@ open_port(const struct listen_config *config, struct listen_sockets *set)
 	struct in_addr addrs[LISTEN_ADDRS_MAX + 1];
 	size_t count = 0;
 	bool tcp = have(set, LISTEN_TCP), udp = have(set, LISTEN_UDP);
+	bool udp6 = udp || have(set, LISTEN_UDP6);
 
 	/* they serve the addresses that they are bound to, in spite of -l */
 	if ((tcp || udp) && !config->anywhere)
@@ -441,15 +472,17 @@ open_port(const struct listen_config *config, struct listen_sockets *set)
 			open_inet(
 			    set, addrs[i], config->port, SOCK_DGRAM, false);
 	}
-	/* a flood from the network must not starve loopback callers */
-	if (config->anywhere && !udp) {
-		set_sharing(set, true);
-		open_inet(set, loopback, config->port, SOCK_DGRAM, true);
-	}
+	if (!udp6)
+		open_udp6(set, config->port, !config->anywhere, false);
 	if (!config->anywhere && !udp)
 		open_broadcasts(set, config);
-	if (!udp && !have(set, LISTEN_UDP6))
-		open_udp6(set, config->port, !config->anywhere);
+	set_sharing(set, true);
+	if (config->anywhere && !tcp)
+		open_inet(set, loopback, config->port, SOCK_STREAM, true);
+	if (config->anywhere && !udp)
+		open_inet(set, loopback, config->port, SOCK_DGRAM, true);
+	if (config->anywhere && !udp6)
+		open_udp6(set, config->port, true, true);
 	set_sharing(set, false);
 }
 

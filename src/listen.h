@@ -38,9 +38,9 @@ enum {
 	   FileDescriptorStoreMax in portmap.service */
 	LISTEN_INHERITED_MAX = 2 * LISTEN_ADDRS_MAX + 192,
 	/* TCP, UDP and the broadcast address of each address and of 127.0.0.1;
-	   inherited sockets; two local sockets and one of IPv6 */
+	   inherited sockets; two local sockets and two of IPv6 */
 	LISTEN_SOCKETS_MAX =
-	    3 * (LISTEN_ADDRS_MAX + 1) + LISTEN_INHERITED_MAX + 3,
+	    3 * (LISTEN_ADDRS_MAX + 1) + LISTEN_INHERITED_MAX + 4,
 };
 
 struct listen_config {

@@ -2,11 +2,12 @@
 """UDP over IPv6, which says no: nobody waits for a timeout."""
 import re
 import socket
+import struct
 
 import pytest
 
 import rpc
-from lab import INTEROP, need, need_program
+from lab import INTEROP, need, need_program, until
 from rpc import UDP
 
 PROG = 300950
@@ -68,6 +69,35 @@ def test_what_is_no_call_has_no_reply(host, daemon):
         s.send(good[:8] + rpc.words(3) + good[12:])
         assert s.recv(1000)[4:] == rpc.words(1, 1, 0, 2, 2), "RPC_MISMATCH"
     assert daemon.counters()["badcalls"] == len(bad) + 1
+
+
+def test_a_call_without_a_source_gets_no_reply(linked, start):
+    """From ::, to which a reply would go to ::1."""
+    a, b = linked
+    for host, last in ((a, 1), (b, 2)):
+        host.sysctl("net.ipv6.conf.veth0.disable_ipv6", 0)
+        host.run(["ip", "addr", "add", f"fd00::{last}/64", "nodad", "dev",
+                  "veth0"])
+    daemon = start(a)
+    call = rpc.call(rpc.NULL)
+    udp = struct.pack("!HHHH", 700, 111, 8 + len(call), 0) + call
+    to = socket.inet_pton(socket.AF_INET6, "fd00::1")
+    pseudo = bytes(16) + to + struct.pack("!II", len(udp), 17)
+    words = struct.unpack(f"!{len(pseudo + udp) // 2}H", pseudo + udp)
+    total = sum(words)
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    udp = udp[:6] + struct.pack("!H", ~total & 0xffff) + udp[8:]
+    packet = struct.pack("!IHBB", 6 << 28, len(udp), 17, 64) + bytes(16) + \
+        to + udp
+    with a.socket(socket.AF_INET6, socket.SOCK_DGRAM, ("::1", 700)) as victim, \
+            b.socket(socket.AF_INET6, socket.SOCK_RAW,
+                     proto=socket.IPPROTO_RAW) as raw:
+        raw.sendto(packet, ("fd00::1", 0))
+        until(lambda: daemon.counters()["badcalls"] == 1)
+        victim.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            victim.recv(100)
 
 
 def test_a_bad_call_is_logged_with_its_address(host, start):

@@ -359,6 +359,27 @@ MUTANTS = [
       "&t->args, (char *)(uintptr_t)bytes, (u_int)len, XDR_DECODE);",
       "&t->args, (char *)(uintptr_t)bytes, WIRE_RECORD_MAX, XDR_DECODE);")),
 
+    ("loopback-device",
+     "With route_localnet, the network fills the queue of 127.0.0.1.",
+     "tests/blackbox/test_attacks.py -k 'queues and localnet'",
+     ("src/listen.c",
+      "if (addr.s_addr == htonl(INADDR_LOOPBACK)) keep_to_lo(fd);",
+      "")),
+
+    ("loopback-tcp",
+     "Connections of the network fill the queue of loopback.",
+     "tests/blackbox/test_attacks.py -k 'queues and tcp'",
+     ("src/listen.c",
+      "open_inet(set, loopback, config->port, SOCK_STREAM, true);",
+      "(void)tcp;")),
+
+    ("loopback-udp6",
+     "Calls of the network fill the queue of ::1.",
+     "tests/blackbox/test_attacks.py -k 'queues and udp6'",
+     ("src/listen.c",
+      "open_udp6(set, config->port, true, true);",
+      "(void)udp6;")),
+
     ("inherited-refused",
      "Connections to an inherited socket that is not used hang.",
      "tests/blackbox/test_init.py -k not_used_are_refused",
@@ -547,8 +568,8 @@ MUTANTS = [
      "Another program may share the port of an inherited socket.",
      "tests/blackbox/test_init.py -k sockets",
      ("src/listen.c",
-      "if (set->sockets[i].kind != LISTEN_UDP)",
-      "if (set->count > 0)")),
+      "if (s->kind == LISTEN_UNIX || s->kind == LISTEN_KEPT)",
+      "if (s->kind >= LISTEN_UDP)")),
 
     ("journal-level",
      "Lines for systemd's journal have no level.",
@@ -876,7 +897,7 @@ MUTANTS = [
      "A reply over TCP waits for the acknowledgement of the last one.",
      "tests/unit/test_listen.c",
      ("src/listen.c",
-      "set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);",
+      "SET_OPTION(fd, IPPROTO_TCP, TCP_NODELAY, 1);",
       "")),
 
     ("reply-encoding",

@@ -171,7 +171,7 @@ test_what_has_ended_counts_for_its_source_no_more(void **state)
 		callit_tick(loop_now() + LATER_MS);
 		assert_int_equal(share_count(POOL_CALLITS), 0);
 	}
-	for (uint32_t host = 1; host <= 2 * NETWORK; host++) {
+	for (uint32_t host = 1; host <= 6 * NETWORK; host++) {
 		start(host, 1);
 		callit_tick(loop_now() + LATER_MS);
 	}
