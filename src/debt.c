@@ -21,13 +21,14 @@ enum {
 	PACKET_US = 5, /* to receive one */
 	LINE_MAX_LEN = 256,
 	FACTOR = 200,
-	REPAID_MS = 2,      /* by a short call, at least */
-	ALLOWED_MS = 500,   /* what a caller may owe */
-	CALL_MAX_MS = 5000, /* what he owes for one call at most */
+	REPAID_MS = 2,       /* by a short call, at least */
+	ALLOWED_MS = 500,    /* what a caller may owe */
+	CALL_MAX_MS = 60000, /* what he owes for one call at most */
 	FORGET_MS = 10000,
 	NO_ACCIDENT_US = 5000, /* no interrupt takes that long */
 	SUSPECT_CALLS = 16,
-	USERS = 64 /* who are in debt at the same time */
+	USERS = 64,    /* who are in debt at the same time */
+	PORT_BITS = 16 /* of an index of ports */
 };
 
 struct debt {
@@ -40,7 +41,8 @@ static struct {
 	uid_t uid;
 	struct debt debt;
 } users[USERS];
-static struct debt ports[PMAP_PROTS][PORT_MAX + 1];
+static struct debt ports[1 << PORT_BITS];
+static uint64_t seed; /* so that nobody can choose a port with another's debt */
 
 static int64_t last_end;      /* ms: when nobody is in debt, or a suspect */
 static int64_t last_port_end; /* of those by port that owe too much */
@@ -51,14 +53,16 @@ static size_t packets_line; /* bytes of a line, one for each processor */
 static int64_t shortest = SHORTEST_MAX_US; /* us */
 static int64_t begun;                      /* us */
 static unsigned packets;                   /* received until then */
+static int processor;                      /* by this one */
 static bool measured;                      /* by the CPU clock */
 
 void
-debt_open(const char *softnet_stat)
+debt_open(const char *softnet_stat, uint64_t random)
 {
 	char text[LINE_MAX_LEN + 1];
 	ssize_t n;
 
+	seed = random | 1;
 	packets_fd = open(softnet_stat, O_RDONLY | O_CLOEXEC);
 	n = packets_fd == -1 ? 0 : pread(packets_fd, text, LINE_MAX_LEN, 0);
 	text[n > 0 ? n : 0] = '\0';
@@ -66,14 +70,13 @@ debt_open(const char *softnet_stat)
 }
 
 /*
- * Return how many packets this processor has received: the first word of its
- * line, whose 13th is its number (Linux 5.10).  Only differences count.
+ * Return how many packets a processor has received: the first word of its line,
+ * whose 13th is its number (Linux 5.10).  Only differences count.
  */
 static unsigned
-count_packets(void)
+count_packets(int cpu)
 {
 	char text[LINE_MAX_LEN + 1];
-	int cpu = sched_getcpu();
 	unsigned received, index;
 	ssize_t n = packets_fd == -1 || cpu == -1
 			? -1
@@ -109,6 +112,17 @@ is_here(const struct peer *peer)
 			ifaddr_is_own(peer->from.sin_addr))));
 }
 
+/* Return the index of an address, a port and a protocol: as in table.c. */
+static size_t
+port_of(const struct peer *peer)
+{
+	uint64_t key = (uint64_t)peer->from.sin_addr.s_addr << 17 |
+		       (uint64_t)peer->from.sin_port << 1 |
+		       (peer->prot == IPPROTO_TCP);
+
+	return ((key * seed) >> (64 - PORT_BITS));
+}
+
 /*
  * Return the debt of a caller on this host, or NULL if he has none.  With `add`
  * he gets one, in place of the user who has paid first.
@@ -123,8 +137,7 @@ debt_of(struct peer *peer, bool add)
 	if (peer->uid == UID_UNKNOWN && peer->prot == IPPROTO_TCP)
 		peer->uid = peer_socket_uid(peer);
 	if (peer->uid == UID_UNKNOWN)
-		return (&ports[peer->prot == IPPROTO_TCP]
-			      [ntohs(peer->from.sin_port)]);
+		return (&ports[port_of(peer)]);
 	for (size_t i = 0; i < USERS; i++) {
 		if (users[i].uid == peer->uid)
 			return (&users[i].debt);
@@ -195,8 +208,10 @@ void
 debt_begin(struct peer *peer)
 {
 	measured = debt_is_suspect(peer);
-	if (measured)
-		packets = count_packets();
+	if (measured) {
+		processor = sched_getcpu();
+		packets = count_packets(processor);
+	}
 	begun = clock_us();
 }
 
@@ -231,10 +246,10 @@ debt_end(struct peer *peer, unsigned messages, size_t bytes)
 	int64_t us = clock_us() - begun;
 	bool slow = us > usual(messages, bytes);
 
-	if (messages > 0)
-		note_time(us / messages);
+	if (messages == 1)
+		note_time(us);
 	if (debt != NULL && slow) {
-		us -= (int64_t)(count_packets() - packets) * PACKET_US;
+		us -= (int64_t)(count_packets(processor) - packets) * PACKET_US;
 		slow = us > usual(messages, bytes);
 	}
 	if (slow && peer != NULL)

@@ -15,7 +15,8 @@
  * it.  So a caller on this host owes 200 times the CPU time of each system call
  * that took more than 100 us and ten times as long as the shortest one of late,
  * because machines and tracers can be slow.  He is not served while he owes
- * more than 0.5 s.  A caller is a uid; over UDP, a source port.
+ * more than 0.5 s.  A caller is a uid; over UDP, a source
+ * address and port.
  *
  * Nobody pays for others.  The kernel also receives what somebody else sends
  * within our system calls, so 5 us for each packet that this processor received
@@ -29,9 +30,9 @@
 
 /*
  * Open /proc/net/softnet_stat.  Without it, callers can pay for a flood of
- * packets.
+ * packets.  `random` is a secret.
  */
-void debt_open(const char *softnet_stat);
+void debt_open(const char *softnet_stat, uint64_t random);
 
 /* Begin a system call for a caller; NULL stands for several. */
 void debt_begin(struct peer *);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -42,10 +43,31 @@ peer_privileged_ports(void)
 	return (decimal_parse_all(text, PORT_MAX, &port) ? port : 0);
 }
 
+/*
+ * Return true while a TCP connection has its other end.  Once that is gone, for
+ * example by a reset, another socket can have the same addresses and ports.
+ */
+static bool
+is_connected(int fd)
+{
+	struct tcp_info info = {0};
+	socklen_t len = sizeof(info);
+
+	return (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+		(info.tcpi_state == TCP_ESTABLISHED ||
+		    info.tcpi_state == TCP_CLOSE_WAIT));
+}
+
 uid_t
 peer_socket_uid(const struct peer *peer)
 {
-	return (sockdiag_caller(peer->prot, &peer->from, peer->to, own_port));
+	uid_t uid =
+	    sockdiag_caller(peer->prot, &peer->from, peer->to, own_port);
+
+	/* after the lookup, or it could be of the next socket */
+	if (peer->prot == IPPROTO_TCP && !is_connected(peer->fd))
+		return (UID_UNKNOWN);
+	return (uid);
 }
 
 bool
@@ -102,6 +124,7 @@ peer_identify_tcp(int fd, struct peer *peer)
 	peer->origin = ORIGIN_NETWORK;
 	peer->uid = UID_UNKNOWN;
 	peer->prot = IPPROTO_TCP;
+	peer->fd = fd;
 	/* a connection older than this process has no IP_PKTINFO set yet */
 	if (!get_pktinfo(fd, &info) &&
 	    (setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &yes, sizeof(yes)) == -1 ||

@@ -76,7 +76,8 @@ struct peer {
 	enum origin origin;
 	uid_t uid;     /* ORIGIN_LOCAL: from SO_PEERCRED; else UID_UNKNOWN */
 	pid_t pid;     /* ORIGIN_LOCAL only, for the log */
-	uint32_t prot; /* ORIGIN_LOOPBACK: IPPROTO_TCP or IPPROTO_UDP */
+	uint32_t prot; /* IPPROTO_TCP or IPPROTO_UDP; 0: ORIGIN_LOCAL */
+	int fd;        /* IPPROTO_TCP: the connection */
 	union {
 		struct sockaddr_in from;
 		struct sockaddr_in6 from6; /* ORIGIN_IPV6 */

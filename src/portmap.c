@@ -136,6 +136,16 @@ serve_kept(const struct listen_sockets *set)
 	}
 }
 
+static uint64_t
+random_seed(void)
+{
+	uint64_t seed;
+
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		log_fatal("cannot get random bytes: %s", strerror(errno));
+	return (seed);
+}
+
 /* Open everything that needs privileges, and then drop the privileges. */
 static void
 open_all(const struct options *o, const struct identity *id,
@@ -148,7 +158,7 @@ open_all(const struct options *o, const struct identity *id,
 		close(dir_fd);
 	listen_open(&o->listen, set);
 	peer_open(o->listen.port);
-	debt_open("/proc/net/softnet_stat");
+	debt_open("/proc/net/softnet_stat", random_seed());
 	if (sockdiag_open() == -1)
 		log_warning("cannot use sock_diag: %s; stale entries are kept",
 		    strerror(errno));
@@ -168,11 +178,8 @@ serve_all(const struct options *o, const struct listen_sockets *set)
 	const struct addrfilt *acl =
 	    o->acl.count > 0 || o->loopback ? &o->acl : NULL;
 	struct table *table;
-	uint64_t seed;
 
-	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
-		log_fatal("cannot get random bytes: %s", strerror(errno));
-	if ((table = table_new(seed, slots)) == NULL ||
+	if ((table = table_new(random_seed(), slots)) == NULL ||
 	    registry_open(table, o->listen.port, o->keep) == -1 ||
 	    service_start(serve(set, acl), &service) == -1)
 		log_fatal("out of memory");

@@ -8,6 +8,7 @@
 
 #include <rpc/pmap_prot.h>
 
+#include "debt.h"
 #include "holder.h"
 #include "log.h"
 #include "loop.h"
@@ -16,11 +17,16 @@
 #include "sockdiag.h"
 
 enum {
-	SWEEP_US = 2000 /* of an iteration, for stale entries */
+	SWEEP_US = 2000, /* of an iteration, for stale entries */
+	SWEEP_AGAIN_MS = 60000,
+	USUAL_CALLS = 4 /* of the kernel, in a change */
 };
 
 static struct table *table;
 static bool keep_stale;
+
+static bool sweep_wanted;
+static bool changes_as_root; /* the caller of a change, or his user */
 
 /* Which ports were in use when the sweep began, or are registered since. */
 static bool bound[PMAP_PROTS][PORT_MAX + 1];
@@ -48,10 +54,12 @@ identify(const struct peer *peer, struct caller *caller)
 	enum verdict verdict = policy_identity(peer, privileged, NULL, caller);
 	uid_t socket;
 
-	if (verdict != VERDICT_ASK)
-		return (verdict);
-	socket = peer_socket_uid(peer);
-	return (policy_identity(peer, privileged, &socket, caller));
+	if (verdict == VERDICT_ASK) {
+		socket = peer_socket_uid(peer);
+		verdict = policy_identity(peer, privileged, &socket, caller);
+	}
+	changes_as_root = caller->user == UID_ROOT;
+	return (verdict);
 }
 
 /* Look up the port of an entry, for policy_foreign(). */
@@ -205,8 +213,15 @@ registry_refuse(const struct peer *peer, enum verdict verdict, uint32_t proc,
 	return (verdict);
 }
 
-enum verdict
-registry_set(const struct peer *peer, struct mapping *want)
+/* Who causes long lookups pays; root may need dumps: root_has_bound(). */
+static void
+end_change(struct peer *peer)
+{
+	debt_end(changes_as_root ? NULL : peer, USUAL_CALLS, 0);
+}
+
+static enum verdict
+set(const struct peer *peer, struct mapping *want)
 {
 	struct caller caller;
 	enum verdict verdict = identify(peer, &caller);
@@ -226,6 +241,19 @@ registry_set(const struct peer *peer, struct mapping *want)
 	return (verdict);
 }
 
+enum verdict
+registry_set(struct peer *peer, struct mapping *want)
+{
+	enum verdict verdict;
+
+	debt_begin(peer);
+	verdict = set(peer, want);
+	end_change(peer);
+	/* stale entries must not keep a program from others for ever */
+	sweep_wanted |= verdict == VERDICT_DENY_BUSY;
+	return (verdict);
+}
+
 /* Remove an entry if this caller may. */
 static enum verdict
 unset(const struct caller *caller, const struct mapping *m)
@@ -242,9 +270,8 @@ unset(const struct caller *caller, const struct mapping *m)
 	return (verdict);
 }
 
-enum verdict
-registry_unset(
-    const struct peer *peer, uint32_t prog, uint32_t vers, uint32_t prot)
+static enum verdict
+unset_all(const struct peer *peer, uint32_t prog, uint32_t vers, uint32_t prot)
 {
 	const struct mapping unwanted = {
 	    .prog = prog, .vers = vers, .prot = prot};
@@ -276,6 +303,17 @@ registry_unset(
 		return (
 		    registry_refuse(peer, refused, PMAPPROC_UNSET, &unwanted));
 	return (VERDICT_OK);
+}
+
+enum verdict
+registry_unset(struct peer *peer, uint32_t prog, uint32_t vers, uint32_t prot)
+{
+	enum verdict verdict;
+
+	debt_begin(peer);
+	verdict = unset_all(peer, prog, vers, prot);
+	end_change(peer);
+	return (verdict);
 }
 
 /*
@@ -333,6 +371,13 @@ registry_sweep(void)
 int64_t
 registry_tick(int64_t now)
 {
+	static int64_t again;
+
+	if (sweep_wanted && now >= again) {
+		registry_sweep();
+		again = now + SWEEP_AGAIN_MS;
+	}
+	sweep_wanted = false;
 	if (sweep_at < TABLE_SLOTS)
 		sweep_some();
 	return (sweep_at < TABLE_SLOTS ? now : INT64_MAX);

@@ -9,7 +9,8 @@
 
 /*
  * The table, and all its changes: SET and UNSET of every version.  A change is
- * judged and then made; a refusal is counted and logged.  Knows no RPC.
+ * judged and then made; a refusal is counted and logged.  Who causes lookups
+ * that take long pays for them: debt.h.  Knows no RPC.
  */
 
 /*
@@ -26,7 +27,7 @@ const struct table *registry_table(void);
  * Register a mapping for this caller, who becomes its owner (also in `m`).
  * Return the verdict; a refusal was counted and logged.
  */
-enum verdict registry_set(const struct peer *, struct mapping *m);
+enum verdict registry_set(struct peer *, struct mapping *m);
 
 /*
  * Remove one protocol of a version, or with `prot` 0 those that the caller may
@@ -34,7 +35,7 @@ enum verdict registry_set(const struct peer *, struct mapping *m);
  * removed nothing; the refusal was counted and logged.
  */
 enum verdict registry_unset(
-    const struct peer *, uint32_t prog, uint32_t vers, uint32_t prot);
+    struct peer *, uint32_t prog, uint32_t vers, uint32_t prot);
 
 /* Count and log the refusal of a SET or UNSET.  Return the verdict. */
 enum verdict registry_refuse(

@@ -45,14 +45,14 @@ reply_verdict(
 }
 
 static void
-proc_null(SVCXPRT *xprt, const struct call *call)
+proc_null(SVCXPRT *xprt, struct call *call)
 {
 	svc_sendreply(xprt, (xdrproc_t)wire_void, NULL);
 	log_call(&call->peer, PMAPPROC_NULL, NULL, 0);
 }
 
 static void
-proc_set(SVCXPRT *xprt, const struct call *call)
+proc_set(SVCXPRT *xprt, struct call *call)
 {
 	struct mapping m = {0};
 
@@ -62,7 +62,7 @@ proc_set(SVCXPRT *xprt, const struct call *call)
 }
 
 static void
-proc_unset(SVCXPRT *xprt, const struct call *call)
+proc_unset(SVCXPRT *xprt, struct call *call)
 {
 	struct mapping m = {0};
 
@@ -85,7 +85,7 @@ arrival_of(const struct call *call)
 }
 
 static void
-proc_getport(SVCXPRT *xprt, const struct call *call)
+proc_getport(SVCXPRT *xprt, struct call *call)
 {
 	const struct mapping *found;
 	struct mapping m = {0};
@@ -117,7 +117,7 @@ encode_table(XDR *xdrs, void *nothing)
 }
 
 static void
-proc_dump(SVCXPRT *xprt, const struct call *call)
+proc_dump(SVCXPRT *xprt, struct call *call)
 {
 	svc_sendreply(xprt, (xdrproc_t)encode_table, NULL);
 	log_call(&call->peer, PMAPPROC_DUMP, NULL,
@@ -125,7 +125,7 @@ proc_dump(SVCXPRT *xprt, const struct call *call)
 }
 
 static void
-proc_callit(SVCXPRT *xprt, const struct call *call)
+proc_callit(SVCXPRT *xprt, struct call *call)
 {
 	static struct wire_callit what;
 	const struct arrival caller = arrival_of(call);
@@ -164,7 +164,7 @@ proc_callit(SVCXPRT *xprt, const struct call *call)
 }
 
 static const struct procedure {
-	void (*run)(SVCXPRT *, const struct call *);
+	void (*run)(SVCXPRT *, struct call *);
 	bool changes;   /* the table */
 	bool broadcast; /* a broadcast call is served */
 } procedures[PMAP_PROCS] = {
@@ -179,7 +179,7 @@ static const struct procedure {
 static void
 dispatch(struct svc_req *request, SVCXPRT *xprt)
 {
-	const struct call *call = transport_call(xprt);
+	struct call *call = transport_call(xprt);
 	const struct mapping unknown = {0}; /* not decoded yet */
 	const struct procedure *procedure;
 	enum verdict verdict;
@@ -224,7 +224,7 @@ dispatch(struct svc_req *request, SVCXPRT *xprt)
  */
 
 static enum verdict
-set_rpcb(const struct peer *peer, const struct wire_rpcb *r, struct mapping *m)
+set_rpcb(struct peer *peer, const struct wire_rpcb *r, struct mapping *m)
 {
 	enum wire_netid netid = wire_netid(r->netid);
 	int32_t port = wire_uaddr(r->addr);
@@ -241,8 +241,7 @@ set_rpcb(const struct peer *peer, const struct wire_rpcb *r, struct mapping *m)
 }
 
 static enum verdict
-unset_rpcb(
-    const struct peer *peer, const struct wire_rpcb *r, struct mapping *m)
+unset_rpcb(struct peer *peer, const struct wire_rpcb *r, struct mapping *m)
 {
 	switch (wire_netid(r->netid)) {
 	case NETID_ANY:
@@ -266,7 +265,7 @@ unset_rpcb(
 static void
 dispatch_rpcb(struct svc_req *request, SVCXPRT *xprt)
 {
-	const struct call *call = transport_call(xprt);
+	struct call *call = transport_call(xprt);
 	/* procedures 0 to 2 have the numbers of version 2 */
 	uint32_t proc = (uint32_t)request->rq_proc;
 	struct wire_rpcb r;

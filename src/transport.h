@@ -57,7 +57,7 @@ transport_of(SVCXPRT *xprt)
 }
 
 /* Return the call that a dispatcher was invoked for. */
-static inline const struct call *
+static inline struct call *
 transport_call(SVCXPRT *xprt)
 {
 	return (&transport_of(xprt)->call);

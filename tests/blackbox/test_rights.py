@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import struct
 
 import pytest
 
@@ -214,6 +215,20 @@ def test_a_tcp_caller_whose_socket_is_gone(host, refusing):
     assert entries(host) == []
 
 
+def test_a_reset_connection_is_not_of_the_next_socket(host, refusing):
+    """A user sends a call and resets the connection; before it is read, a
+    system account has a connection from the same port."""
+    refusing.send(signal.SIGSTOP)
+    with host.tcp(uid=1001, sport=50505) as c:
+        c.send(rpc.call(rpc.SET, rpc.mapping(100005, 1, UDP, 5000)))
+        c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                          struct.pack("ii", 1, 0))
+    with host.tcp(uid=105, sport=50505) as c:
+        refusing.send(signal.SIGCONT)
+        refusing.expect_line("refused proc=set .*reason=unknown")
+        assert c.getport(100005, 1, UDP) == 0
+
+
 def test_who_holds_the_port_is_not_kept_out(host, refusing):
     """By somebody who registers that port first."""
     refusing.expect("replaced ")
@@ -239,7 +254,21 @@ def own_addresses(host, n):
 
 
 def lookups(trace):
-    return trace.read_text().count("SOCK_DIAG_BY_FAMILY")
+    """How many there were before the reply, or the line of the log."""
+    return trace.read_text().split("write(")[0].count("SOCK_DIAG_BY_FAMILY")
+
+
+def test_stale_entries_do_not_keep_a_program_from_others(host, refusing):
+    """They take too many lookups; the first refusal removes them."""
+    refusing.expect("stale ", "suppressed event=stale ")
+    with host.local(1001) as c:
+        for vers in range(50, 80):
+            assert c.set(PROG, vers, UDP, 40000 + vers) == 1
+    with host.bound(socket.SOCK_DGRAM, 5000, uid=1002), host.local(1002) as c:
+        assert c.set(PROG, 1, UDP, 5000) == 0
+        refusing.expect_line("refused proc=set .*reason=busy")
+        until(lambda: c.set(PROG, 1, UDP, 5000) == 1)
+    refusing.expect("refused proc=set .*reason=busy")
 
 
 @pytest.mark.plain
@@ -247,7 +276,8 @@ def test_lookups_of_a_change(host, start, tmp_path):
     """What a rule decides needs none; a change makes at most 32."""
     own_addresses(host, 3)
     daemon = start(host)
-    daemon.expect("refused ", "replaced ", "suppressed ")
+    # too many lookups lead to a sweep, once
+    daemon.expect("refused ", "replaced ", "suppressed ", "stale ")
     with host.local() as root, host.local(1001) as owner, \
             host.local(1002) as c, host.bound(DGRAM, uid=1001) as s:
         for i in range(20):
@@ -258,7 +288,7 @@ def test_lookups_of_a_change(host, start, tmp_path):
                 ((PROG, 1, UDP, 600), 4), ((PROG + 1, 1, UDP, 5000), 1),
                 ((PROG, 1, UDP, 5000), 32))):  # 20 entries at 4 addresses
             trace = tmp_path / f"strace{n}"
-            with traced(daemon, trace, "-e", "trace=sendto"):
+            with traced(daemon, trace, "-e", "trace=sendto,write"):
                 assert c.set(*args) == 0
             assert lookups(trace) <= most, args
         assert root.set(PROG, 1, UDP, 5000) == 1

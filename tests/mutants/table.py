@@ -401,6 +401,13 @@ MUTANTS = [
       "peer->uid = peer_socket_uid(peer);",
       "peer->uid = UID_UNKNOWN;")),
 
+    ("caller-gone",
+     "A reset connection is of the next socket with its port.",
+     "tests/blackbox/test_rights.py -k of_the_next_socket",
+     ("src/peer.c",
+      "if (peer->prot == IPPROTO_TCP && !is_connected(peer->fd))",
+      "if (peer->fd == -1 && !is_connected(peer->fd))")),
+
     ("debt-datagram",
      "Replies to thousands of sockets on one UDP port delay all others.",
      "tests/blackbox/test_attacks.py -k 'pays and udp'",
@@ -412,7 +419,7 @@ MUTANTS = [
      "A caller pays for what others send.",
      "tests/unit/test_debt.c",
      ("src/debt.c",
-      "us -= (int64_t)(count_packets() - packets) * PACKET_US;",
+      "us -= (int64_t)(count_packets(processor) - packets) * PACKET_US;",
       "")),
 
     ("debt-ports",

@@ -230,8 +230,8 @@ test_no_accident_takes_that_long(void **state)
 	(void)state;
 	owe(&peer, 5000);
 	assert_int_equal(debt_until(&peer), now + 500);
-	call(&peer, 1000000, 1000000); /* 200 s, but 5 at most */
-	assert_int_equal(debt_until(&peer), now + 5500);
+	call(&peer, 1000000, 1000000); /* 200 s, but 60 at most */
+	assert_int_equal(debt_until(&peer), now + 60500);
 }
 
 static void
@@ -273,6 +273,23 @@ test_a_debt_outlives_the_connection(void **state)
 	assert_int_equal(debt_until(&first), now + 500);
 	second = port(IPPROTO_UDP, INADDR_LOOPBACK, 5002);
 	assert_int_equal(debt_until(&second), 0);
+}
+
+/* The same port of another address is another caller's. */
+static void
+test_addresses_differ(void **state)
+{
+	struct peer peer = port(IPPROTO_UDP, INADDR_LOOPBACK, 8000);
+
+	(void)state;
+	owe(&peer, 5000);
+	for (uint32_t i = 1; i < 100; i++) {
+		struct peer other =
+		    port(IPPROTO_UDP, INADDR_LOOPBACK + i, 8000);
+
+		assert_int_equal(debt_until(&other), 0);
+	}
+	assert_int_equal(debt_until(&peer), now + 500);
 }
 
 /* Else a thousand ports with some sockets each would do as much harm. */
@@ -382,7 +399,7 @@ test_nobody_pays_for_a_flood(void **state)
 
 	(void)state;
 	receive(f, 0);
-	debt_open(path);
+	debt_open(path, 0x9e3779b97f4a7c15);
 	unlink(path);
 	for (size_t i = 0; i < LENGTH(cases); i++) {
 		struct peer peer = user(1000);
@@ -415,6 +432,7 @@ main(void)
 	    T(test_no_accident_takes_that_long),
 	    T(test_who_never_pays),
 	    T(test_a_debt_outlives_the_connection),
+	    T(test_addresses_differ),
 	    T(test_ports_pay_in_turn),
 	    T(test_several_callers_are_suspects),
 	    T(test_there_is_no_room_for_more_users),
@@ -422,5 +440,6 @@ main(void)
 	    T(test_nobody_pays_for_a_flood),
 	};
 
+	debt_open("/nonexistent", 0x9e3779b97f4a7c15);
 	return (cmocka_run_group_tests(tests, NULL, NULL));
 }

@@ -25,7 +25,7 @@ caller(enum origin origin, uid_t uid)
 }
 
 static enum verdict
-set(const struct peer *peer, uint32_t prog, uint32_t port)
+set(struct peer *peer, uint32_t prog, uint32_t port)
 {
 	struct mapping m = {.prog = prog,
 	    .vers = 1,
@@ -59,8 +59,8 @@ teardown(void **state)
 static void
 test_the_network_changes_nothing(void **state)
 {
-	const struct peer network = caller(ORIGIN_NETWORK, UID_UNKNOWN);
-	const struct peer root = caller(ORIGIN_LOCAL, UID_ROOT);
+	struct peer network = caller(ORIGIN_NETWORK, UID_UNKNOWN);
+	struct peer root = caller(ORIGIN_LOCAL, UID_ROOT);
 	uint64_t refused = counters.refused[VERDICT_DENY_ORIGIN];
 
 	(void)state;
@@ -78,9 +78,9 @@ test_the_network_changes_nothing(void **state)
 static void
 test_owners(void **state)
 {
-	const struct peer root = caller(ORIGIN_LOCAL, UID_ROOT);
-	const struct peer user = caller(ORIGIN_LOCAL, 1000);
-	const struct peer other = caller(ORIGIN_LOCAL, 1001);
+	struct peer root = caller(ORIGIN_LOCAL, UID_ROOT);
+	struct peer user = caller(ORIGIN_LOCAL, 1000);
+	struct peer other = caller(ORIGIN_LOCAL, 1001);
 
 	(void)state;
 	assert_int_equal(set(&user, PROG, 5000), VERDICT_OK);
@@ -102,7 +102,7 @@ test_owners(void **state)
 static void
 test_unset_of_one_protocol(void **state)
 {
-	const struct peer user = caller(ORIGIN_LOCAL, 1000);
+	struct peer user = caller(ORIGIN_LOCAL, 1000);
 	const struct mapping udp = {PROG, 1, IPPROTO_UDP, 5000, 1000};
 	const struct mapping tcp = {PROG, 1, IPPROTO_TCP, 5000, 1001};
 
@@ -122,7 +122,7 @@ test_unset_of_one_protocol(void **state)
 static void
 test_sweep_keeps_what_is_unknown(void **state)
 {
-	const struct peer root = caller(ORIGIN_LOCAL, UID_ROOT);
+	struct peer root = caller(ORIGIN_LOCAL, UID_ROOT);
 
 	(void)state;
 	assert_int_equal(set(&root, PROG, 5000), VERDICT_OK);
@@ -134,7 +134,7 @@ test_sweep_keeps_what_is_unknown(void **state)
 static void
 test_a_sweep_that_begins_again(void **state)
 {
-	const struct peer root = caller(ORIGIN_LOCAL, UID_ROOT);
+	struct peer root = caller(ORIGIN_LOCAL, UID_ROOT);
 	long allocated;
 
 	(void)state;
