@@ -13,7 +13,8 @@
 #include "transport.h"
 
 enum {
-	RING = 32,       /* datagrams received, or sent, at once */
+	RING = 32,       /* datagrams received at once */
+	BATCH = 8,       /* and sent, because the kernel delivers them */
 	UDP_MAX = 65507, /* bytes of the longest IPv4 datagram */
 };
 _Static_assert(UDP_MAX <= (int)TRANSPORT_REPLIES, "the longest reply fits");
@@ -87,21 +88,38 @@ receiver(unsigned i)
 	return (peer);
 }
 
-static void
-send_replies(int fd)
+/*
+ * Return how many of the replies from the i-th on are sent by one system call:
+ * few, because that may take long, and one to a suspect, who pays for it.
+ */
+static unsigned
+batch_at(unsigned i)
 {
-	struct peer one, *only = NULL;
+	unsigned n = 0;
+
+	while (n < BATCH && i + n < out.count) {
+		struct peer peer = receiver(i + n);
+
+		if (debt_is_suspect(&peer))
+			return (n == 0 ? 1 : n);
+		n++;
+	}
+	return (n);
+}
+
+static void
+send_batch(int fd, unsigned begin, unsigned count)
+{
+	struct peer one = receiver(begin);
 	unsigned sent = 0;
 
-	if (out.count == 0)
+	if (debt_until(&one) != 0) { /* since his call was served */
+		counters.in_debt += count;
 		return;
-	if (out.count == 1) {
-		one = receiver(0);
-		only = &one;
 	}
-	debt_begin(only);
-	while (sent < out.count) {
-		int n = sendmmsg(fd, out.msgs + sent, out.count - sent,
+	debt_begin(count == 1 ? &one : NULL);
+	while (sent < count) {
+		int n = sendmmsg(fd, out.msgs + begin + sent, count - sent,
 		    MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (n > 0) {
@@ -111,11 +129,22 @@ send_replies(int fd)
 			counters.lost++;
 		}
 	}
-	if (debt_end(only, out.count, out.used))
-		for (unsigned i = 0; i < out.count; i++) {
+	if (debt_end(count == 1 ? &one : NULL, count, out.used))
+		for (unsigned i = begin; i < begin + count; i++) {
 			one = receiver(i);
 			debt_suspect(&one);
 		}
+}
+
+static void
+send_replies(int fd)
+{
+	unsigned n;
+
+	for (unsigned i = 0; i < out.count; i += n) {
+		n = batch_at(i);
+		send_batch(fd, i, n);
+	}
 	out.count = 0;
 	out.used = 0;
 }
@@ -175,7 +204,6 @@ static void
 serve(struct datagram *d, struct mmsghdr *m)
 {
 	struct call *call = &d->t.call;
-	bool alone;
 
 	if (!identify(call, &m->msg_hdr)) {
 		counters.badcalls++;
@@ -191,13 +219,8 @@ serve(struct datagram *d, struct mmsghdr *m)
 		transport_badcall(call, "length");
 		return;
 	}
-	alone = debt_is_suspect(&call->peer);
-	if (alone)
-		send_replies(d->t.xprt.xp_fd);
 	current = &m->msg_hdr;
 	transport_serve(&d->t, current->msg_iov->iov_base, m->msg_len);
-	if (alone)
-		send_replies(d->t.xprt.xp_fd);
 }
 
 static void

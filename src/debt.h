@@ -47,7 +47,7 @@ bool debt_end(struct peer *, unsigned messages, size_t bytes);
 /* Suspect one of several callers, for whom debt_end() returned true. */
 void debt_suspect(struct peer *);
 
-/* Return true if replies to this caller must not be sent with others. */
+/* Return true if the replies to this caller must be sent one by one. */
 bool debt_is_suspect(struct peer *);
 
 /*

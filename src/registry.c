@@ -323,6 +323,7 @@ registry_unset(struct peer *peer, uint32_t prog, uint32_t vers, uint32_t prot)
  */
 
 static size_t sweep_at = TABLE_SLOTS; /* the slot to check next */
+static bool spare_root;               /* the sweep removes no entries of root */
 
 static void
 remove_if_stale(const struct mapping *m)
@@ -330,7 +331,8 @@ remove_if_stale(const struct mapping *m)
 	const struct mapping old = *m;
 	struct port_use use;
 
-	if (m->prog == PMAP_PROG || *bound_at(m->prot, m->port))
+	if (m->prog == PMAP_PROG || *bound_at(m->prot, m->port) ||
+	    (spare_root && m->owner == UID_ROOT))
 		return;
 	holder_begin();
 	use = holder_find(m->prot, m->port, UID_UNKNOWN);
@@ -352,9 +354,10 @@ sweep_some(void)
 			remove_if_stale(m);
 }
 
-void
-registry_sweep(void)
+static void
+sweep(bool spare)
 {
+	spare_root = spare;
 	if (keep_stale || table_count(table) == TABLE_SELF)
 		return;
 	memset(bound, false, sizeof(bound));
@@ -368,13 +371,19 @@ registry_sweep(void)
 	sweep_some();
 }
 
+void
+registry_sweep(void)
+{
+	sweep(false);
+}
+
 int64_t
 registry_tick(int64_t now)
 {
 	static int64_t again;
 
 	if (sweep_wanted && now >= again) {
-		registry_sweep();
+		sweep(true); /* a user has caused it */
 		again = now + SWEEP_AGAIN_MS;
 	}
 	sweep_wanted = false;

@@ -25,6 +25,7 @@
 
 enum {
 	INPUT = 16384,                /* bytes read at once */
+	INPUT_SUSPECT = 128,          /* for a suspect: debt.h */
 	OUTBUF_MAX = 4 * 1024 * 1024, /* unsent bytes of all connections */
 	DRAIN_MS = 10,     /* poll interval for draining connections */
 	UNREAD_MIN = 1024, /* bytes; tcp_max_orphans limits less */
@@ -300,12 +301,14 @@ static ssize_t
 receive(struct stream *s)
 {
 	int fd = s->t.xprt.xp_fd;
-	struct iovec iov = {in.bytes, sizeof(in.bytes)};
+	/* who watches a socket is woken for each piece that is read */
+	size_t room = debt_is_suspect(&s->t.call.peer) ? INPUT_SUSPECT : INPUT;
+	struct iovec iov = {in.bytes, room};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 	ssize_t n;
 
 	if (!s->may_pass)
-		return (recv(fd, in.bytes, sizeof(in.bytes), MSG_DONTWAIT));
+		return (recv(fd, in.bytes, room, MSG_DONTWAIT));
 	n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_PEEK);
 	if (n <= 0)
 		return (n);

@@ -261,13 +261,15 @@ def lookups(trace):
 def test_stale_entries_do_not_keep_a_program_from_others(host, refusing):
     """They take too many lookups; the first refusal removes them."""
     refusing.expect("stale ", "suppressed event=stale ")
-    with host.local(1001) as c:
+    with host.local(1001) as c, host.local() as root:
         for vers in range(50, 80):
             assert c.set(PROG, vers, UDP, 40000 + vers) == 1
+        assert root.set(PROG + 1, 1, UDP, 40000) == 1
     with host.bound(socket.SOCK_DGRAM, 5000, uid=1002), host.local(1002) as c:
         assert c.set(PROG, 1, UDP, 5000) == 0
         refusing.expect_line("refused proc=set .*reason=busy")
         until(lambda: c.set(PROG, 1, UDP, 5000) == 1)
+        assert c.getport(PROG + 1, 1, UDP) == 40000, "root's stay"
     refusing.expect("refused proc=set .*reason=busy")
 
 

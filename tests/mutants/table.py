@@ -401,6 +401,20 @@ MUTANTS = [
       "peer->uid = peer_socket_uid(peer);",
       "peer->uid = UID_UNKNOWN;")),
 
+    ("busy-sweep",
+     "Stale entries keep a program from the user who holds its port.",
+     "tests/blackbox/test_rights.py -k stale_entries_do_not",
+     ("src/registry.c",
+      "sweep_wanted |= verdict == VERDICT_DENY_BUSY;",
+      "")),
+
+    ("busy-sweep-root",
+     "A user removes stale entries of root.",
+     "tests/blackbox/test_rights.py -k stale_entries_do_not",
+     ("src/registry.c",
+      "sweep(true);",
+      "sweep(false);")),
+
     ("caller-gone",
      "A reset connection is of the next socket with its port.",
      "tests/blackbox/test_rights.py -k of_the_next_socket",
@@ -1124,8 +1138,8 @@ MUTANTS = [
      "A sweep removes entries whose server listens on another address.",
      "tests/blackbox/test_store.py -k sweep",
      ("src/registry.c",
-      "if (m->prog == PMAP_PROG || *bound_at(m->prot, m->port))",
-      "if (m->prog == PMAP_PROG)")),
+      "*bound_at(m->prot, m->port) ||",
+      "")),
 
     ("takeover",
      "What users squat on stays next to the entry of root.",
