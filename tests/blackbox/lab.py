@@ -343,7 +343,9 @@ def running(host, *args):
             yield p
         finally:
             p.terminate()
-            p.wait(10)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                p.wait(10)
+            p.kill()  # rpc.statd can wait for the port mapper when it ends
 
 
 def connect_hosts(a, b, net="192.168.77", names=("veth0", "veth0")):
