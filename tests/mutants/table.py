@@ -427,7 +427,10 @@ MUTANTS = [
      "tests/blackbox/test_attacks.py -k 'pays and udp'",
      ("src/datagram.c",
       "if (debt_until(&call->peer) != 0) {",
-      "if (debt_until(&call->peer) < 0) {")),
+      "if (debt_until(&call->peer) < 0) {"),
+     ("src/datagram.c",
+      "if (debt_until(&one) != 0) {",
+      "if (debt_until(&one) < 0) {")),
 
     ("debt-flood",
      "A caller pays for what others send.",
