@@ -110,14 +110,15 @@ batch_at(unsigned i)
 static void
 send_batch(int fd, unsigned begin, unsigned count)
 {
-	struct peer one = receiver(begin);
+	struct peer one = receiver(begin), *only = count == 1 ? &one : NULL;
+	size_t bytes = only != NULL ? out.iovs[begin].iov_len : out.used;
 	unsigned sent = 0;
 
-	if (debt_until(&one) != 0) { /* since his call was served */
-		counters.in_debt += count;
+	if (only != NULL && debt_until(only) != 0) {
+		counters.in_debt++; /* since his call was served */
 		return;
 	}
-	debt_begin(count == 1 ? &one : NULL);
+	debt_begin(only);
 	while (sent < count) {
 		int n = sendmmsg(fd, out.msgs + begin + sent, count - sent,
 		    MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -129,7 +130,7 @@ send_batch(int fd, unsigned begin, unsigned count)
 			counters.lost++;
 		}
 	}
-	if (debt_end(count == 1 ? &one : NULL, count, out.used))
+	if (debt_end(only, count, bytes))
 		for (unsigned i = begin; i < begin + count; i++) {
 			one = receiver(i);
 			debt_suspect(&one);
