@@ -53,7 +53,7 @@ prove_identity(void)
 	memcpy(bytes, &peer.from.sin_port, sizeof(bytes));
 	port = bytes[0] * 256u + bytes[1];
 	PROVE(verdict != VERDICT_ASK);
-	if (peer.origin == ORIGIN_NETWORK) {
+	if (peer.origin == ORIGIN_NETWORK || peer.origin == ORIGIN_IPV6) {
 		PROVE(verdict == VERDICT_DENY_ORIGIN);
 		return;
 	}
