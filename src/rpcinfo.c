@@ -342,12 +342,16 @@ prepend(char list[WORDS_LEN], const char *word)
 	    (int)(WORDS_LEN - len - 2), rest);
 }
 
+struct item {
+	const struct mapping *m;
+};
+
 /* By program, and in the order of the list. */
 static int
 by_program(const void *a, const void *b)
 {
-	const struct mapping *m = *(const struct mapping *const *)a;
-	const struct mapping *n = *(const struct mapping *const *)b;
+	const struct mapping *m = ((const struct item *)a)->m;
+	const struct mapping *n = ((const struct item *)b)->m;
 
 	if (m->prog != n->prog)
 		return (m->prog > n->prog ? 1 : -1);
@@ -356,15 +360,15 @@ by_program(const void *a, const void *b)
 
 /* The entries of one program. */
 struct group {
-	const struct mapping **first;
+	const struct item *first;
 	size_t count;
 };
 
 static int
 by_first(const void *a, const void *b)
 {
-	const struct mapping *m = *((const struct group *)a)->first;
-	const struct mapping *n = *((const struct group *)b)->first;
+	const struct mapping *m = ((const struct group *)a)->first->m;
+	const struct mapping *n = ((const struct group *)b)->first->m;
 
 	return ((m > n) - (m < n));
 }
@@ -373,15 +377,15 @@ by_first(const void *a, const void *b)
 static void
 print_summary(void)
 {
-	static const struct mapping *sorted[LIST_MAX];
+	static struct item sorted[LIST_MAX];
 	static struct group groups[LIST_MAX];
 	size_t n = 0;
 
 	for (size_t i = 0; i < count; i++)
-		sorted[i] = &entries[i];
+		sorted[i].m = &entries[i];
 	qsort(sorted, count, sizeof(sorted[0]), by_program);
 	for (size_t i = 0; i < count; i++) {
-		if (i == 0 || sorted[i]->prog != sorted[i - 1]->prog)
+		if (i == 0 || sorted[i].m->prog != sorted[i - 1].m->prog)
 			groups[n++].first = &sorted[i];
 		groups[n - 1].count++;
 	}
@@ -390,10 +394,10 @@ print_summary(void)
 	     "   owner");
 	for (size_t i = 0; i < n; i++) {
 		char versions[WORDS_LEN] = "", netids[WORDS_LEN] = "";
-		uint32_t prog = groups[i].first[0]->prog;
+		uint32_t prog = groups[i].first->m->prog;
 
 		for (size_t j = 0; j < groups[i].count; j++) {
-			const struct mapping *m = groups[i].first[j];
+			const struct mapping *m = groups[i].first[j].m;
 			char number[16];
 
 			snprintf(number, sizeof(number), "%" PRIu32, m->vers);
