@@ -178,13 +178,24 @@ debt_is_suspect(struct peer *peer)
 	return (debt != NULL && debt->suspect > 0);
 }
 
+/* The kernel registers as root; only root has these source ports. */
+static bool
+is_root(const struct peer *peer)
+{
+	unsigned port = ntohs(peer->from.sin_port);
+
+	if (peer->origin == ORIGIN_LOCAL)
+		return (peer->uid == UID_ROOT);
+	return (peer->uid == UID_ROOT ||
+		(port < PORT_RESERVED && port < peer_privileged_ports()));
+}
+
 static void
 charge(struct peer *peer, struct debt *debt, int64_t us)
 {
 	int64_t now = loop_now(), ms = us * FACTOR / 1000;
 
-	/* the kernel registers as root */
-	if (peer->uid == UID_ROOT)
+	if (is_root(peer))
 		return;
 	if (ms > CALL_MAX_MS)
 		ms = CALL_MAX_MS;

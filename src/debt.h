@@ -15,8 +15,8 @@
  * it.  So a caller on this host owes 200 times the CPU time of each system call
  * that took more than 100 us and ten times as long as the shortest one of late,
  * because machines and tracers can be slow.  He is not served while he owes
- * more than 0.5 s.  A caller is a uid; over UDP, a source
- * address and port.
+ * more than 0.5 s.  A caller is a uid; over UDP, a source address and port.
+ * Root never pays.
  *
  * Nobody pays for others.  The kernel also receives what somebody else sends
  * within our system calls, so 5 us for each packet that this processor received

@@ -51,6 +51,12 @@ ifaddr_is_own(struct in_addr addr)
 	return (ntohl(addr.s_addr) == 0xc0000201);
 }
 
+unsigned
+peer_privileged_ports(void)
+{
+	return (1024);
+}
+
 uid_t
 peer_socket_uid(const struct peer *peer)
 {
@@ -240,8 +246,11 @@ test_who_never_pays(void **state)
 	struct peer root = user(UID_ROOT);
 	struct peer network = port(IPPROTO_UDP, 0xc0000202, 5000);
 	struct peer ipv6 = {.origin = ORIGIN_IPV6, .uid = UID_UNKNOWN};
+	struct peer privileged = port(IPPROTO_UDP, INADDR_LOOPBACK, 1023);
 
 	(void)state;
+	owe(&privileged, 50000);
+	assert_int_equal(debt_until(&privileged), 0);
 	owe(&root, 50000);
 	call(&network, 50000, 50000);
 	assert_false(debt_is_suspect(&network));
