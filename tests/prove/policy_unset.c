@@ -46,11 +46,14 @@ prove_identity(void)
 	unsigned privileged = nondet_u32(), port;
 	uid_t socket = nondet_u32();
 	enum verdict verdict;
-	uint8_t bytes[2];
+	uint8_t bytes[2] = {(uint8_t)nondet_u32(), (uint8_t)nondet_u32()};
+	in_port_t net;
 
 	peer.origin = (enum origin)any_size(0, ORIGINS - 1);
+	/* in a union: CBMC reads it as it was written only if it was */
+	memcpy(&net, bytes, sizeof(net));
+	peer.from.sin_port = net;
 	verdict = policy_identity(&peer, privileged, &socket, &caller);
-	memcpy(bytes, &peer.from.sin_port, sizeof(bytes));
 	port = bytes[0] * 256u + bytes[1];
 	PROVE(verdict != VERDICT_ASK);
 	if (peer.origin == ORIGIN_NETWORK || peer.origin == ORIGIN_IPV6) {
