@@ -46,7 +46,8 @@ prove_identity(void)
 	unsigned privileged = nondet_u32(), port;
 	uid_t socket = nondet_u32();
 	enum verdict verdict;
-	uint8_t bytes[2] = {(uint8_t)nondet_u32(), (uint8_t)nondet_u32()};
+	uint8_t bytes[2] = {
+	    (uint8_t)any_size(0, 255), (uint8_t)any_size(0, 255)};
 	in_port_t net;
 
 	peer.origin = (enum origin)any_size(0, ORIGINS - 1);
