@@ -95,26 +95,32 @@ receiver(unsigned i)
 static unsigned
 batch_at(unsigned i)
 {
-	unsigned n = 0;
+	unsigned left = out.count - i, most = left < BATCH ? left : BATCH;
 
-	while (n < BATCH && i + n < out.count) {
+	if (!debt_any())
+		return (most);
+	for (unsigned n = 0; n < most; n++) {
 		struct peer peer = receiver(i + n);
 
 		if (debt_is_suspect(&peer))
 			return (n == 0 ? 1 : n);
-		n++;
 	}
-	return (n);
+	return (most);
 }
 
 static void
 send_batch(int fd, unsigned begin, unsigned count)
 {
-	struct peer one = receiver(begin), *only = count == 1 ? &one : NULL;
-	size_t bytes = only != NULL ? out.iovs[begin].iov_len : out.used;
+	struct peer one, *only = NULL;
+	size_t bytes = out.used;
 	unsigned sent = 0;
 
-	if (only != NULL && debt_until(only) != 0) {
+	if (count == 1) {
+		one = receiver(begin);
+		only = &one;
+		bytes = out.iovs[begin].iov_len;
+	}
+	if (debt_until(only) != 0) {
 		counters.in_debt++; /* since his call was served */
 		return;
 	}

@@ -56,16 +56,23 @@ static unsigned packets;                   /* received until then */
 static int processor;                      /* by this one */
 static bool measured;                      /* by the CPU clock */
 
+/* Read from the file of packets; nothing, if that fails. */
+static void
+read_packets(char text[LINE_MAX_LEN + 1], size_t len, off_t at)
+{
+	ssize_t n = pread(packets_fd, text, len, at);
+
+	text[n > 0 ? n : 0] = '\0';
+}
+
 void
 debt_open(const char *softnet_stat, uint64_t random)
 {
 	char text[LINE_MAX_LEN + 1];
-	ssize_t n;
 
 	seed = random | 1;
 	packets_fd = open(softnet_stat, O_RDONLY | O_CLOEXEC);
-	n = packets_fd == -1 ? 0 : pread(packets_fd, text, LINE_MAX_LEN, 0);
-	text[n > 0 ? n : 0] = '\0';
+	read_packets(text, LINE_MAX_LEN, 0);
 	packets_line = strcspn(text, "\n") + 1;
 }
 
@@ -78,12 +85,9 @@ count_packets(int cpu)
 {
 	char text[LINE_MAX_LEN + 1];
 	unsigned received, index;
-	ssize_t n = packets_fd == -1 || cpu == -1
-			? -1
-			: pread(packets_fd, text, packets_line,
-			      cpu * (off_t)packets_line);
 
-	text[n > 0 ? n : 0] = '\0';
+	/* without a processor, at is negative, which pread() refuses */
+	read_packets(text, packets_line, cpu * (off_t)packets_line);
 	if (sscanf(text, "%x %*x %*x %*x %*x %*x %*x %*x %*x %*x %*x %*x %x",
 		&received, &index) != 2 ||
 	    index != (unsigned)cpu)
@@ -151,12 +155,17 @@ debt_of(struct peer *peer, bool add)
 	return (&users[first].debt);
 }
 
+bool
+debt_any(void)
+{
+	return (loop_now() < last_end);
+}
+
 /* Return the debt of a caller if he may have one, or may be a suspect. */
 static struct debt *
 open_debt_of(struct peer *peer)
 {
-	return (peer == NULL || loop_now() >= last_end ? NULL
-						       : debt_of(peer, false));
+	return (peer != NULL && debt_any() ? debt_of(peer, false) : NULL);
 }
 
 void

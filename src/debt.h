@@ -44,6 +44,9 @@ void debt_begin(struct peer *);
  */
 bool debt_end(struct peer *, unsigned messages, size_t bytes);
 
+/* Return true if anybody may be a suspect, or in debt. */
+bool debt_any(void);
+
 /* Suspect one of several callers, for whom debt_end() returned true. */
 void debt_suspect(struct peer *);
 
@@ -52,7 +55,7 @@ bool debt_is_suspect(struct peer *);
 
 /*
  * Return when a caller is served again, in ms of CLOCK_MONOTONIC, or 0 if he is
- * served now.
+ * served now, as several always are.
  */
 int64_t debt_until(struct peer *);
 

@@ -137,8 +137,8 @@ listen_set_options(int fd, enum listen_kind kind)
 }
 
 /*
- * Receive only what arrives on lo, because with route_localnet the network can
- * call 127.0.0.1, too.  Without that it is only the queue that they share.
+ * Receive only what arrives on lo: with route_localnet, other hosts could fill
+ * the queue of 127.0.0.1.  If that fails, they still change nothing.
  */
 static void
 keep_to_lo(int fd)

@@ -360,6 +360,14 @@ def connect_hosts(a, b, net="192.168.77", names=("veth0", "veth0")):
         host.sysctl(f"net.ipv6.conf.{name}.disable_ipv6", 1)
 
 
+def connect_ipv6(a, b):
+    """Give the ends of a cable fd00::1 and fd00::2, too."""
+    for host, last in ((a, 1), (b, 2)):
+        host.sysctl("net.ipv6.conf.veth0.disable_ipv6", 0)
+        host.run(["ip", "addr", "add", f"fd00::{last}/64", "nodad", "dev",
+                  "veth0"])
+
+
 def reach_loopback(a, b):
     """Let b, a on-link host of a, reach 127.0.0.1 of a, as it can where
     route_localnet is set (kube-proxy does that)."""

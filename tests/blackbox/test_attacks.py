@@ -14,7 +14,8 @@ import pytest
 
 import rpc
 from caller import calling
-from lab import INTEROP, NOBODY, WITHOUT_PASSRIGHTS, need, reach_loopback, until, within
+from lab import INTEROP, NOBODY, WITHOUT_PASSRIGHTS, connect_ipv6, need, \
+    reach_loopback, until, within
 from rpc import TCP, UDP
 
 PROG = 300550
@@ -172,10 +173,7 @@ def test_the_network_does_not_fill_the_queues_of_loopback(target, how):
     if how == "udp6":
         need(socket.has_ipv6, "needs IPv6")
         family, local = socket.AF_INET6, "::1"
-        for host, last in ((a, 1), (b, 2)):
-            host.sysctl("net.ipv6.conf.veth0.disable_ipv6", 0)
-            host.run(["ip", "addr", "add", f"fd00::{last}/64", "nodad", "dev",
-                      "veth0"])
+        connect_ipv6(a, b)
     kind = socket.SOCK_STREAM if how == "tcp" else socket.SOCK_DGRAM
     with contextlib.ExitStack() as stack:
         os.kill(daemon.pid, signal.SIGSTOP)

@@ -7,7 +7,7 @@ import struct
 import pytest
 
 import rpc
-from lab import INTEROP, need, need_program, until
+from lab import INTEROP, connect_ipv6, need, need_program, until
 from rpc import UDP
 
 PROG = 300950
@@ -74,20 +74,13 @@ def test_what_is_no_call_has_no_reply(host, daemon):
 def test_a_call_without_a_source_gets_no_reply(linked, start):
     """From ::, to which a reply would go to ::1."""
     a, b = linked
-    for host, last in ((a, 1), (b, 2)):
-        host.sysctl("net.ipv6.conf.veth0.disable_ipv6", 0)
-        host.run(["ip", "addr", "add", f"fd00::{last}/64", "nodad", "dev",
-                  "veth0"])
+    connect_ipv6(a, b)
     daemon = start(a)
     call = rpc.call(rpc.NULL)
     udp = struct.pack("!HHHH", 700, 111, 8 + len(call), 0) + call
     to = socket.inet_pton(socket.AF_INET6, "fd00::1")
     pseudo = bytes(16) + to + struct.pack("!II", len(udp), 17)
-    words = struct.unpack(f"!{len(pseudo + udp) // 2}H", pseudo + udp)
-    total = sum(words)
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    udp = udp[:6] + struct.pack("!H", ~total & 0xffff) + udp[8:]
+    udp = udp[:6] + struct.pack("!H", rpc.checksum(pseudo + udp)) + udp[8:]
     packet = struct.pack("!IHBB", 6 << 28, len(udp), 17, 64) + bytes(16) + \
         to + udp
     with a.socket(socket.AF_INET6, socket.SOCK_DGRAM, ("::1", 700)) as victim, \
@@ -111,10 +104,7 @@ def test_a_bad_call_is_logged_with_its_address(host, start):
 def test_the_network(linked, start):
     """One unicast reply from the address that was asked; none for -a."""
     a, b = linked
-    for host, last in ((a, 1), (b, 2)):
-        host.sysctl("net.ipv6.conf.veth0.disable_ipv6", 0)
-        host.run(["ip", "addr", "add", f"fd00::{last}/64", "nodad", "dev",
-                  "veth0"])
+    connect_ipv6(a, b)
     a.run(["ip", "addr", "add", "fd00::3/64", "nodad", "dev", "veth0"])
     daemon = start(a)
     for address in ("fd00::1", "fd00::3"):

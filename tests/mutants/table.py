@@ -429,8 +429,8 @@ MUTANTS = [
       "if (debt_until(&call->peer) != 0) {",
       "if (debt_until(&call->peer) < 0) {"),
      ("src/datagram.c",
-      "if (only != NULL && debt_until(only) != 0) {",
-      "if (only != NULL && debt_until(only) < 0) {")),
+      "if (debt_until(only) != 0) {",
+      "if (debt_until(only) < 0) {")),
 
     ("debt-flood",
      "A caller pays for what others send.",
