@@ -446,6 +446,13 @@ MUTANTS = [
       "debt->end = later(debt->end, last_port_end + ms);",
       "")),
 
+    ("debt-shortest",
+     "After the start, callers pay little for a while.",
+     "tests/unit/test_debt.c",
+     ("src/debt.c",
+      "if (us < shortest) shortest = us;",
+      "")),
+
     ("debt-stream",
      "Thousands of watchers of a local connection delay all others.",
      "tests/blackbox/test_attacks.py -k 'pays and epoll'",

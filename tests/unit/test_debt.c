@@ -379,6 +379,14 @@ test_slow_machines(void **state)
 	debt_begin(&peer);
 	clock_us += 601;
 	assert_false(debt_end(&peer, 1, 512));
+	/* as soon as one is quick, the others are slow */
+	debt_begin(NULL);
+	clock_us += 5;
+	debt_end(NULL, 1, 0);
+	now += HOUR;
+	debt_begin(&peer);
+	clock_us += 151;
+	assert_true(debt_end(&peer, 1, 0));
 }
 
 /* Let every processor have received so many packets. */
