@@ -506,7 +506,7 @@ def test_rpc_statd_registers_in_spite_of_a_squatter(host, start):
 
 # What makes the kernel work long for one caller, and how much of it.
 SLOW = {
-    "udp": ("8000",),
+    "udp": ("15000",),
     "epoll": ("5000", "20"),
     "tcp": ("5000", "20"),
     "owner": ("6000", "40"),
