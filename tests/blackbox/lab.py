@@ -18,10 +18,12 @@ import rpc
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("BUILD", "build")
-# a valgrind run of everything (make valgrind)
+# a valgrind run (make valgrind), in which nobody gets into debt (debt.h)
 VALGRIND = "VALGRIND" in os.environ
 LEAKS = "definite,indirect,possible"
+INTEROP = ROOT / "build" / "interop"
 UNDER_VALGRIND = [
+    "env", "REFUSE=cputime", f"LD_PRELOAD={INTEROP}/refuse.so",
     "valgrind", "-q", "--vgdb=no", "--error-exitcode=99", "--leak-check=full",
     f"--show-leak-kinds={LEAKS}", f"--errors-for-leak-kinds={LEAKS}"]
 # the build of `make coverage`
@@ -35,7 +37,6 @@ LEAK_CHECK = []
 if BUILD.name == "build-san":
     os.environ["ASAN_OPTIONS"] = "detect_leaks=0"
     LEAK_CHECK = ["env", "ASAN_OPTIONS=detect_leaks=1"]
-INTEROP = ROOT / "build" / "interop"
 # a system call that the sandbox denies ends the daemon
 STRICT = ["env", f"LD_PRELOAD={INTEROP}/strict.so"]
 PATH = (f"{INTEROP}/usr/sbin:{INTEROP}/usr/bin:{INTEROP}/sbin:"
