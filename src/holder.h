@@ -2,7 +2,10 @@
 #ifndef HOLDER_H
 #define HOLDER_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include <netinet/in.h>
 
 #include "policy.h"
 
@@ -11,6 +14,9 @@
  * arrives there, at 127.0.0.1, 127.0.1.1 and then at each address of this host.
  * At most 32 lookups for one change, each of which takes about 10 us however
  * many sockets there are.
+ *
+ * Sockets with SO_REUSEADDR, of whatever users, can share a UDP port: socket(7).
+ * sock_diag then names one of them.
  */
 
 /* A SET or an UNSET begins, or the check of an entry. */
@@ -22,5 +28,11 @@ void holder_begin(void);
  * result is not known if sock_diag fails, or if this takes too many lookups.
  */
 struct port_use holder_find(uint32_t prot, uint32_t port, uid_t user);
+
+/*
+ * Return true if a UDP port of an address of this host, in network byte order,
+ * is bound, and nobody can share it.
+ */
+bool holder_is_exclusive(struct in_addr, in_port_t port);
 
 #endif

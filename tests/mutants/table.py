@@ -641,7 +641,7 @@ MUTANTS = [
      "Who registers a port first keeps its holder out.",
      "tests/unit/test_policy.c",
      ("src/policy.c",
-      "live = use->by_user || use->by_root;",
+      "live = use->by_user || use->by_root || use->shared;",
       "live = use->bound;")),
 
     ("live-root",
