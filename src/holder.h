@@ -15,8 +15,8 @@
  * At most 32 lookups for one change, each of which takes about 10 us however
  * many sockets there are.
  *
- * Sockets with SO_REUSEADDR, of whatever users, can share a UDP port: socket(7).
- * sock_diag then names one of them.
+ * Sockets with SO_REUSEADDR, of whatever users, can share a UDP port:
+ * socket(7). sock_diag then names one of them.
  */
 
 /* A SET or an UNSET begins, or the check of an entry. */

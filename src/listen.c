@@ -451,7 +451,7 @@ open_port(const struct listen_config *config, struct listen_sockets *set)
 
 	/* they serve the addresses that they are bound to, in spite of -l */
 	if ((tcp || udp) && !config->anywhere)
-		log_fatal(
+		log_wrong_option(
 		    "-i and -l do not apply to inherited sockets: use -a, "
 		    "or run `systemctl edit portmap.socket`, as "
 		    "portmap(7) shows");

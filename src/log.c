@@ -6,6 +6,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -23,10 +24,14 @@
 
 enum {
 	LINES_PER_SECOND = 5,
-	LINE_MAX_LEN = 1536 /* bytes of the longest line, with its end */
+	LINE_MAX_LEN = 1536, /* bytes of the longest line, with its end */
+	COUNTERS_MAX_LEN = 8192
 };
 
+#define COUNTERS_FILE "portmap.prom"
+
 struct counters counters;
+static int counters_fd = -1;
 
 /*
  * Where lines go.  syslog(3) blocks while its socket is full, so a log daemon
@@ -216,16 +221,30 @@ log_verbose(void)
 	return (logger.verbose);
 }
 
+static void __attribute__((noreturn, format(printf, 2, 0)))
+fail(int status, const char *fmt, va_list ap)
+{
+	sink.to_stderr = sink.to_syslog = true;
+	vemit(LOG_ERR, fmt, ap);
+	exit(status);
+}
+
 void
 log_fatal(const char *fmt, ...)
 {
 	va_list ap;
 
-	sink.to_stderr = sink.to_syslog = true;
 	va_start(ap, fmt);
-	vemit(LOG_ERR, fmt, ap);
-	va_end(ap);
-	exit(1);
+	fail(1, fmt, ap);
+}
+
+void
+log_wrong_option(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fail(2, fmt, ap);
 }
 
 void
@@ -396,53 +415,15 @@ log_verbosity(void)
 }
 
 void
-log_listening(void)
+log_swept(size_t stale, size_t entries)
 {
-	emit(LOG_NOTICE, "listening name=@" PMAP_LOCAL_PATH);
-}
-
-/* Append to a line that is being composed; what does not fit is cut. */
-static void __attribute__((format(printf, 3, 4)))
-append(char *line, size_t *used, const char *fmt, ...)
-{
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vsnprintf(line + *used, LINE_MAX_LEN - *used, fmt, ap);
-	va_end(ap);
-	if (n > 0)
-		*used += (size_t)n < LINE_MAX_LEN - *used
-			     ? (size_t)n
-			     : LINE_MAX_LEN - 1 - *used;
+	emit(LOG_INFO, "swept stale=%zu entries=%zu", stale, entries);
 }
 
 void
-log_counters(size_t entries, size_t connections, size_t callits)
+log_listening(void)
 {
-	const struct counters *c = &counters;
-	char line[LINE_MAX_LEN];
-	size_t used = 0;
-
-	append(line, &used, "counters entries=%zu connections=%zu callits=%zu",
-	    entries, connections, callits);
-	for (size_t i = 0; i < ORIGINS; i++)
-		for (size_t proc = 0; proc < PMAP_PROCS; proc++)
-			append(line, &used, " %s.%s=%" PRIu64, origin_names[i],
-			    proc_names[proc], c->calls[i][proc]);
-	for (size_t i = VERDICT_DENY_ORIGIN; i < VERDICTS; i++)
-		append(line, &used, " refused.%s=%" PRIu64, verdict_names[i],
-		    c->refused[i]);
-	for (size_t i = 0; i < CALLIT_OUTCOMES; i++)
-		append(line, &used, " callit.%s=%" PRIu64, callit_names[i],
-		    c->callits[i]);
-	append(line, &used,
-	    " badcalls=%" PRIu64 " acl_denied=%" PRIu64 " too_long=%" PRIu64
-	    " evicted=%" PRIu64 " idle=%" PRIu64 " lost=%" PRIu64
-	    " in_debt=%" PRIu64,
-	    c->badcalls, c->acl_denied, c->too_long, c->evicted, c->idle,
-	    c->lost, c->in_debt);
-	emit(LOG_INFO, "%s", line);
+	emit(LOG_NOTICE, "listening name=@" PMAP_LOCAL_PATH);
 }
 
 void
@@ -554,4 +535,148 @@ log_error(const char *what, int error)
 	if (admit(EVENT_ERROR, ORIGIN_LOCAL))
 		emit(LOG_ERR, "error what=%s errno=%s", what,
 		    errno_name(error).text);
+}
+
+/*
+ * Counters: in a line of the log, and in a file for Prometheus.  The format of
+ * that is https://prometheus.io/docs/instrumenting/exposition_formats/.
+ */
+
+struct text {
+	char bytes[COUNTERS_MAX_LEN];
+	size_t used;
+};
+
+/* What does not fit is cut. */
+static void __attribute__((format(printf, 2, 3)))
+append(struct text *t, const char *fmt, ...)
+{
+	size_t room = sizeof(t->bytes) - t->used;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(t->bytes + t->used, room, fmt, ap);
+	va_end(ap);
+	if (n > 0)
+		t->used += (size_t)n < room ? (size_t)n : room - 1;
+}
+
+static void
+append_help(
+    struct text *file, const char *name, const char *type, const char *help)
+{
+	append(file, "# HELP portmap_%s %s\n# TYPE portmap_%s %s\n", name, help,
+	    name, type);
+}
+
+static void
+append_gauges(struct text *line, struct text *file, size_t entries,
+    size_t connections, size_t callits)
+{
+	const struct {
+		const char *name, *help;
+		size_t value;
+	} gauges[] = {
+	    {"entries", "Mappings, two of portmap itself included.", entries},
+	    {"connections", "Open connections.", connections},
+	    {"callits", "Forwarded calls without a reply yet.", callits},
+	};
+
+	for (size_t i = 0; i < sizeof(gauges) / sizeof(*gauges); i++) {
+		append(line, " %s=%zu", gauges[i].name, gauges[i].value);
+		append_help(file, gauges[i].name, "gauge", gauges[i].help);
+		append(
+		    file, "portmap_%s %zu\n", gauges[i].name, gauges[i].value);
+	}
+}
+
+static void
+append_calls(struct text *line, struct text *file)
+{
+	append_help(
+	    file, "calls_total", "counter", "Calls, by origin and procedure.");
+	for (size_t i = 0; i < ORIGINS; i++)
+		for (size_t proc = 0; proc < PMAP_PROCS; proc++) {
+			uint64_t value = counters.calls[i][proc];
+
+			append(line, " %s.%s=%" PRIu64, origin_names[i],
+			    proc_names[proc], value);
+			append(file,
+			    "portmap_calls_total{via=\"%s\",proc=\"%s\"} "
+			    "%" PRIu64 "\n",
+			    origin_names[i], proc_names[proc], value);
+		}
+}
+
+/* Append counters that differ in one word. */
+static void
+append_kinds(struct text *line, struct text *file, const char *name,
+    const char *label, const char *const *words, const uint64_t *values,
+    size_t first, size_t end)
+{
+	for (size_t i = first; i < end; i++) {
+		append(line, " %s.%s=%" PRIu64, name, words[i], values[i]);
+		append(file, "portmap_%s_total{%s=\"%s\"} %" PRIu64 "\n", name,
+		    label, words[i], values[i]);
+	}
+}
+
+static void
+append_others(struct text *line, struct text *file)
+{
+	const struct {
+		const char *name, *help;
+		uint64_t value;
+	} others[] = {
+	    {"badcalls", "Calls that were not served.", counters.badcalls},
+	    {"acl_denied", "Calls denied by -a or -l.", counters.acl_denied},
+	    {"too_long", "Replies longer than their call.", counters.too_long},
+	    {"evicted", "Connections closed for others.", counters.evicted},
+	    {"idle", "Connections closed after 30 s.", counters.idle},
+	    {"lost", "Replies that could not be sent.", counters.lost},
+	    {"in_debt", "UDP calls of callers in debt.", counters.in_debt},
+	};
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "%s_total", others[i].name);
+		append(line, " %s=%" PRIu64, others[i].name, others[i].value);
+		append_help(file, name, "counter", others[i].help);
+		append(file, "portmap_%s %" PRIu64 "\n", name, others[i].value);
+	}
+}
+
+void
+log_open_counters(int dir_fd)
+{
+	/* not an earlier daemon's, which may have been another user */
+	unlinkat(dir_fd, COUNTERS_FILE, 0);
+	counters_fd = openat(dir_fd, COUNTERS_FILE,
+	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+}
+
+void
+log_counters(size_t entries, size_t connections, size_t callits)
+{
+	struct text line = {.used = 0}, file = {.used = 0};
+
+	append_gauges(&line, &file, entries, connections, callits);
+	append_calls(&line, &file);
+	append_help(&file, "refused_total", "counter",
+	    "Changes that were refused, by reason.");
+	append_kinds(&line, &file, "refused", "reason", verdict_names,
+	    counters.refused, VERDICT_DENY_ORIGIN, VERDICTS);
+	append_help(&file, "callit_total", "counter",
+	    "Calls to be forwarded, by result.");
+	append_kinds(&line, &file, "callit", "result", callit_names,
+	    counters.callits, 0, CALLIT_OUTCOMES);
+	append_others(&line, &file);
+	emit(LOG_INFO, "counters%s", line.bytes);
+	if (counters_fd != -1 &&
+	    (pwrite(counters_fd, file.bytes, file.used, 0) !=
+		    (ssize_t)file.used ||
+		ftruncate(counters_fd, (off_t)file.used) == -1))
+		log_error("counters", errno);
 }

@@ -34,6 +34,12 @@ struct counters {
 extern struct counters counters;
 
 /*
+ * Create portmap.prom in the run directory, to which log_counters() writes,
+ * too. Without it, there is only the line.
+ */
+void log_open_counters(int dir_fd);
+
+/*
  * Connect to syslog (ident portmap, facility daemon), or in the foreground log
  * to stderr.  In the background, lines go to stderr as well until log_detach().
  * Writing a line never blocks.  Bytes that are not printable ASCII become '?'.
@@ -57,6 +63,10 @@ int64_t log_tick(int64_t now);
 void log_fatal(const char *fmt, ...)
     __attribute__((format(printf, 1, 2), noreturn));
 
+/* The same with status 2, after which another start would fail as well. */
+void log_wrong_option(const char *fmt, ...)
+    __attribute__((format(printf, 1, 2), noreturn));
+
 /* Log what the operator must know, and what to do about it. */
 void log_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
@@ -67,6 +77,9 @@ void log_verbosity(void);
 
 /* Log that the abstract name of the local socket is open now. */
 void log_listening(void);
+
+/* Log how many stale entries HUP has removed, and how many are left. */
+void log_swept(size_t stale, size_t entries);
 
 /* Log all counters, and the current numbers of these three things. */
 void log_counters(size_t entries, size_t connections, size_t callits);

@@ -17,38 +17,37 @@
 static void __attribute__((noreturn, format(printf, 1, 2)))
 usage(const char *fmt, ...)
 {
+	char text[256];
 	va_list ap;
 
-	fputs("portmap: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	fputs("; `portmap -h` lists the options\n", stderr);
-	exit(2);
+	log_wrong_option("%s; `portmap -h` lists the options", text);
 }
 
 static void __attribute__((noreturn)) help(void)
 {
-	printf(
-	    "usage: portmap [-dfhklSvV] [-a NET/LEN]... [-c SCOPE] [-g GROUP]\n"
-	    "               [-i ADDR]... [-p PORT] [-u USER]\n"
-	    "  -a NET/LEN  allow only this network (repeatable)\n"
-	    "  -c SCOPE    forward CALLITs of: none, host (default), "
-	    "link\n"
-	    "  -d          the same as -f -v\n"
-	    "  -f          stay in the foreground, log to stderr\n"
-	    "  -g GROUP    run as this group (default: the user's)\n"
-	    "  -i ADDR     listen on this address and 127.0.0.1 only "
-	    "(repeatable)\n"
-	    "  -k          keep stale entries\n"
-	    "  -l          listen on 127.0.0.1 and the local socket only\n"
-	    "  -p PORT     listen on this port instead of 111\n"
-	    "  -S          no sandbox, for debugging\n"
-	    "  -u USER     run as this user (default: %s)\n"
-	    "  -v          log each call\n"
-	    "  -V          print the version\n"
-	    "  -h          print this help\n"
-	    "The manual is portmap(8).\n",
+	printf("usage: portmap [-dfhklnSvV] [-a NET/LEN]... [-c SCOPE]\n"
+	       "               [-g GROUP] [-i ADDR]... [-p PORT] [-u USER]\n"
+	       "  -a NET/LEN  allow only this network (repeatable)\n"
+	       "  -c SCOPE    forward CALLITs of: none, host (default), "
+	       "link\n"
+	       "  -d          the same as -f -v\n"
+	       "  -f          stay in the foreground, log to stderr\n"
+	       "  -g GROUP    run as this group (default: the user's)\n"
+	       "  -i ADDR     listen on this address and 127.0.0.1 only "
+	       "(repeatable)\n"
+	       "  -k          keep stale entries\n"
+	       "  -l          listen on 127.0.0.1 and the local socket only\n"
+	       "  -n          check the options, and do not start\n"
+	       "  -p PORT     listen on this port instead of 111\n"
+	       "  -S          no sandbox, for debugging\n"
+	       "  -u USER     run as this user (default: %s)\n"
+	       "  -v          log each call\n"
+	       "  -V          print the version\n"
+	       "  -h          print this help\n"
+	       "The manual is portmap(8).\n",
 	    RPCUSER);
 	exit(0);
 }
@@ -122,7 +121,7 @@ options_parse(int argc, char *argv[], struct options *o)
 	*o = (struct options){
 	    .callit = CALLIT_HOST, .listen = {.port = PMAP_PORT}};
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":a:c:dfg:hi:klp:Su:vV",
+	while ((c = getopt_long(argc, argv, ":a:c:dfg:hi:klnp:Su:vV",
 		    long_options, NULL)) != -1) {
 		switch (c) {
 		case 'a':
@@ -150,6 +149,9 @@ options_parse(int argc, char *argv[], struct options *o)
 			break;
 		case 'l':
 			o->loopback = true;
+			break;
+		case 'n':
+			o->check = o->foreground = true;
 			break;
 		case 'p':
 			o->listen.port = parse_port(optarg);

@@ -12,6 +12,7 @@
 
 /* The command line; portmap.8 explains the options. */
 struct options {
+	bool check; /* and do not start */
 	bool foreground;
 	bool verbose;
 	bool loopback;
@@ -25,8 +26,8 @@ struct options {
 };
 
 /*
- * Parse the command line.  Wrong use exits with status 2 and one line that says
- * what is wrong; -h and -V print their text and exit.
+ * Parse the command line.  Wrong use ends in log_wrong_option(); -h and -V
+ * print their text and exit.
  */
 void options_parse(int argc, char *argv[], struct options *);
 

@@ -154,8 +154,10 @@ open_all(const struct options *o, const struct identity *id,
 	int dir_fd = daemon_open(run_dir(o->listen.port), id->uid);
 
 	slots = store_open(dir_fd, id->uid);
-	if (dir_fd != -1)
+	if (dir_fd != -1) {
+		log_open_counters(dir_fd);
 		close(dir_fd);
+	}
 	listen_open(&o->listen, set);
 	peer_open(o->listen.port);
 	debt_open("/proc/net/softnet_stat", random_seed());
@@ -209,6 +211,8 @@ main(int argc, char *argv[])
 	log_set_verbose(o.verbose);
 	id = priv_identity(
 	    o.user == NULL ? RPCUSER : o.user, o.group, o.user == NULL);
+	if (o.check)
+		return (0);
 	if (o.no_sandbox)
 		sandbox_disable();
 	share_limits(priv_limits());

@@ -68,7 +68,8 @@ identity_of(const char *user)
 		id.uid = (uid_t)number;
 		id.gid = (gid_t)number;
 	} else {
-		log_fatal("no user %s: choose another one with -u", user);
+		log_wrong_option(
+		    "no user %s: choose another one with -u", user);
 	}
 	return (id);
 }
@@ -87,12 +88,13 @@ priv_identity(const char *user, const char *group, bool by_default)
 		else if (decimal_parse_all(group, ID_MAX, &number))
 			id.gid = (gid_t)number;
 		else
-			log_fatal(
+			log_wrong_option(
 			    "no group %s: choose another one with -g", group);
 	}
 	if (geteuid() != 0 && (id.uid != geteuid() || id.gid != getegid()))
-		log_fatal("no permission to become user %s: start as root, or "
-			  "without -u and -g",
+		log_wrong_option(
+		    "no permission to become user %s: start as root, or "
+		    "without -u and -g",
 		    id.name);
 	id.stay = id.uid == geteuid() && id.gid == getegid();
 	return (id);

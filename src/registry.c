@@ -329,6 +329,8 @@ registry_unset(struct peer *peer, uint32_t prog, uint32_t vers, uint32_t prot)
 
 static size_t sweep_at = TABLE_SLOTS; /* the slot to check next */
 static bool spare_root;               /* the sweep removes no entries of root */
+static size_t stale;                  /* entries that it has removed */
+static bool reported = true;          /* how many these are, if HUP wants it */
 
 static void
 remove_if_stale(const struct mapping *m)
@@ -345,6 +347,15 @@ remove_if_stale(const struct mapping *m)
 		return;
 	table_remove(table, old.prog, old.vers, old.prot);
 	log_stale(&old);
+	stale++;
+}
+
+static void
+report_sweep(void)
+{
+	if (!reported)
+		log_swept(stale, table_count(table));
+	reported = true;
 }
 
 /* Check entries for at most SWEEP_US microseconds. */
@@ -357,19 +368,25 @@ sweep_some(void)
 	while (sweep_at < TABLE_SLOTS && loop_clock() < end)
 		if ((m = table_at(table, sweep_at++)) != NULL)
 			remove_if_stale(m);
+	if (sweep_at == TABLE_SLOTS)
+		report_sweep();
 }
 
 static void
 sweep(bool spare)
 {
 	spare_root = spare;
-	if (keep_stale || table_count(table) == TABLE_SELF)
+	stale = 0;
+	if (keep_stale || table_count(table) == TABLE_SELF) {
+		report_sweep();
 		return;
+	}
 	memset(bound, false, sizeof(bound));
 	for (size_t i = 0; i < PMAP_PROTS; i++)
 		if (sockdiag_dump(pmap_prots[i], note_bound) == -1) {
 			if (errno != EBADF) /* reported at the start */
 				log_error("sock_diag", errno);
+			reported = true;
 			return;
 		}
 	sweep_at = 0;
@@ -379,6 +396,7 @@ sweep(bool spare)
 void
 registry_sweep(void)
 {
+	reported = false;
 	sweep(false);
 }
 
@@ -435,7 +453,7 @@ registry_open(struct table *t, in_port_t port, bool keep)
 
 		table_put(table, &self);
 	}
-	registry_sweep();
+	sweep(false);
 	return (0);
 }
 

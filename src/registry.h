@@ -43,7 +43,7 @@ enum verdict registry_refuse(
 
 /*
  * Begin to remove stale entries: those whose port no socket of this host is
- * bound to.  registry_tick() continues.
+ * bound to.  registry_tick() continues, and a line of the log says how many.
  */
 void registry_sweep(void);
 

@@ -127,7 +127,8 @@ static const int always[] = {
     SCMP_SYS(pread64), SCMP_SYS(getcpu),
     /* the log */
     SCMP_SYS(write), SCMP_SYS(fstat), SCMP_SYS(fstat64), SCMP_SYS(newfstatat),
-    SCMP_SYS(fstatat64), SCMP_SYS(statx), SCMP_SYS(getpid),
+    SCMP_SYS(fstatat64), SCMP_SYS(statx), SCMP_SYS(getpid), SCMP_SYS(pwrite64),
+    SCMP_SYS(ftruncate), SCMP_SYS(ftruncate64),
     /* CALLIT, getifaddrs(3), and the abstract name when it is free again */
     SCMP_SYS(getsockname), SCMP_SYS(getrandom), SCMP_SYS(bind),
     SCMP_SYS(listen), SCMP_SYS(umask),

@@ -388,7 +388,8 @@ def reach_loopback(a, b):
 
 
 EVENTS = """ready stopped listening call callit badcall refused replaced stale
-    evicted skipped error suppressed verbose counters""".split()
+    swept evicted debt denied skipped error suppressed verbose
+    counters""".split()
 
 
 def parse(line):
@@ -449,6 +450,8 @@ class Portmap:
             if m), None), what=f"log line {pattern}")
 
     def send(self, sig):
+        if sig == signal.SIGHUP:
+            self.expect("swept ")
         self.process.send_signal(sig)
 
     def counters(self):

@@ -71,6 +71,17 @@ def fails(host, *args, status=1, **kw):
 def test_wrong_use(host, args, says):
     line = fails(host, *args, status=2)
     assert says in line and "portmap -h" in line
+    assert fails(host, "-n", *args, status=2) == line
+
+
+def test_a_check_of_the_options(host, daemon):
+    """Before a good daemon is stopped, for example."""
+    assert host.run([PORTMAP, "-n", "-a", "192.0.2.0/24", "-u",
+                     str(os.getuid())]) == ""
+    assert "no user nosuch" in fails(host, "-n", "-u", "nosuch", status=2)
+    assert "no group nosuch" in fails(host, "-n", "-g", "nosuch", status=2)
+    with host.local() as c:
+        c.null()
 
 
 def test_help_and_version(host):
@@ -87,7 +98,7 @@ def test_help_and_version(host):
     (["-u", "no-such-user"], "no-such-user"),
     (["-g", "no-such-group"], "no-such-group")])
 def test_malformed_values(host, log_daemon, args, says):
-    line = fails(host, *args)
+    line = fails(host, *args, status=2)
     assert says in line
     # the same line is in syslog
     message = log_daemon.recv(2000).decode()
@@ -380,7 +391,7 @@ def test_an_ordinary_user_with_the_capability(host, tmp_path, start):
     assert code == 1 and "CAP_NET_BIND_SERVICE" in out.splitlines()[-1]
     host.run(["setcap", "cap_net_bind_service=ep", copy])
     code, out = host.run([copy, "-f", "-g", "games"], check=False, uid=1234)
-    assert code == 1 and "no permission to become user 1234: start as" in out
+    assert code == 2 and "no permission to become user 1234: start as" in out
     log = open(tmp_path / "log", "w+")
     p = host.popen([copy, "-f", "-g", "1234", *NO_SANDBOX], uid=1234,
                    stderr=log)
@@ -641,7 +652,12 @@ def test_stop(host, daemon, sig):
 def test_signals(host, daemon):
     with host.local() as c, host.bound(socket.SOCK_DGRAM, 5000):
         c.set(PROG, 1, UDP, 5000)
+        c.set(PROG, 2, UDP, 5001)
         daemon.send(signal.SIGHUP)
+        daemon.expect_line(f"stale prog={PROG} vers=2 ")
+        daemon.expect_line("swept stale=1 entries=3")
+        daemon.send(signal.SIGHUP)
+        daemon.expect_line("swept stale=0 entries=3")
         daemon.send(signal.SIGPIPE)
         assert c.getport(PROG, 1, UDP) == 5000
         daemon.send(signal.SIGUSR1)
@@ -657,7 +673,57 @@ def test_signals(host, daemon):
         line = daemon.expect_line("counters .*").group()
     counters = dict(p.split("=") for p in line.split()[2:])
     assert counters["entries"] == "3" and counters["connections"] == "1"
-    assert counters["local.set"] == "1" and counters["local.getport"] == "3"
+    assert counters["local.set"] == "2" and counters["local.getport"] == "3"
+
+
+def metrics(host):
+    """What Prometheus reads: the value of each sample, and the type of each
+    family, all of whose samples follow it."""
+    values, types, family = {}, {}, None
+    for line in host.path("/run/portmap/portmap.prom").read_text() \
+            .splitlines():
+        if line.startswith("# HELP "):
+            family = line.split()[2]
+            assert family not in types and len(line.split()) > 3
+        elif line.startswith("# TYPE "):
+            _, _, name, types[family] = line.split()
+            assert name == family
+        else:
+            sample = re.fullmatch(
+                r'([a-z_]+)(\{(,?[a-z]+="[a-z0-9_]+")+\})? (\d+)', line)
+            assert sample[1] == family and line.split()[0] not in values
+            values[line.split()[0]] = int(sample[4])
+    return values, types
+
+
+def test_counters_for_prometheus(host, start):
+    daemon = start(host)
+    assert metrics(host) == ({}, {})
+    daemon.expect("refused ")
+    with host.local() as root, host.local(uid=1001) as user:
+        for i in range(100):
+            root.set(PROG, i, UDP, 5000)
+        user.set(100003, 3, UDP, 5000)
+        line = daemon.counters()
+        values, types = metrics(host)
+        # the file holds what the line holds
+        assert len(values) == len(line)
+        assert sorted(values.values()) == sorted(line.values())
+        assert values["portmap_entries"] == 102
+        assert values['portmap_calls_total{via="local",proc="set"}'] == 101
+        assert values['portmap_refused_total{reason="protected"}'] == 1
+        assert values["portmap_lost_total"] == 0
+        assert {name for name, kind in types.items() if kind == "gauge"} == \
+            {"portmap_entries", "portmap_connections", "portmap_callits"}
+        # and nothing of what it held before, when it was longer
+        for i in range(100):
+            root.unset(PROG, i)
+        daemon.counters()
+        assert metrics(host)[0]["portmap_entries"] == 2
+    daemon.stop()
+    # a later daemon is another user, as after a start by hand
+    start(host, "-u", "root").counters()
+    assert metrics(host)[0]["portmap_entries"] == 2
 
 
 def test_counters(host, daemon):
@@ -834,7 +900,7 @@ def test_levels_for_the_journal(host, of_stderr):
     code, out = host.run(["sh", "-c", script, "sh", PORTMAP, "-f"],
                          check=False)
     lines = out.splitlines()
-    assert code == 1 and len(lines) == 3, out
+    assert code == 2 and len(lines) == 3, out
     for line, level, text in zip(lines, (6, 6, 3), ("ready", "stopped", "no user 1x")):
         prefix = f"<{level}>" if of_stderr else ""
         assert line.startswith(f"{prefix}portmap: {text}"), out
@@ -846,7 +912,7 @@ def test_a_fatal_line_is_in_the_journal_once(host, log_daemon):
     script = ('export JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2); '
               'exec "$@" -f -u no-such-user')
     code, out = host.run(["sh", "-c", script, "sh", PORTMAP], check=False)
-    assert code == 1 and out.startswith("<3>portmap: no user no-such-user")
+    assert code == 2 and out.startswith("<3>portmap: no user no-such-user")
     log_daemon.setblocking(False)
     with pytest.raises(BlockingIOError):
         log_daemon.recv(2000)
