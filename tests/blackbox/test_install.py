@@ -281,6 +281,19 @@ def test_every_verb_twice(host, script):
     assert code == 0 and script("status")[0] == 0
 
 
+def test_a_wrong_option_stops_nothing(host, script):
+    assert script("start")[0] == 0
+    pid = pid_of(host)
+    good = script.path.read_text()
+    script.path.write_text(good.replace("OPTIONS=\n", "OPTIONS='-a foo'\n"))
+    for verb in "restart", "try-restart", "force-reload":
+        code, out = script(verb)
+        assert code == 2 and "-a foo: not an IPv4 network" in out
+        assert script("status")[1].endswith(f"as pid {pid}\n")
+    script.path.write_text(good)
+    assert script("restart")[0] == 0 and pid_of(host) != pid
+
+
 def test_after_a_crash(host, script):
     script("start")
     pid = pid_of(host)

@@ -387,6 +387,13 @@ MUTANTS = [
       "shutdown(fd, SHUT_RDWR); close(fd);",
       "close(fd);")),
 
+    ("counters-file",
+     "The file of the counters keeps the end of a longer one.",
+     "tests/blackbox/test_start.py -k prometheus",
+     ("src/log.c",
+      "ftruncate(counters_fd, (off_t)file.used) == -1",
+      "counters_fd == -1")),
+
     ("debt-accident",
      "A caller pays for an interrupt.",
      "tests/unit/test_debt.c",
@@ -601,6 +608,13 @@ MUTANTS = [
      ("src/listen.c",
       "if (s->kind == LISTEN_UNIX || s->kind == LISTEN_KEPT)",
       "if (s->kind >= LISTEN_UDP)")),
+
+    ("init-wrong-option",
+     "The SysV script stops portmap before it knows that it can start.",
+     "tests/blackbox/test_install.py -k wrong_option",
+     ("src/init/portmap.init",
+      "# the entries outlive it\n check && stop && start",
+      "stop && start")),
 
     ("journal-level",
      "Lines for systemd's journal have no level.",
@@ -1030,6 +1044,20 @@ MUTANTS = [
      ("src/sandbox.c",
       "done = syscall(RESTRICT_SELF, ruleset, 0) == 0;",
       "done = true;")),
+
+    ("shared-caller",
+     "Who shares the UDP port of a server calls in its name.",
+     "tests/blackbox/test_rights.py -k in_its_name",
+     ("src/registry.c",
+      "if (peer->prot == IPPROTO_UDP &&\n",
+      "if (peer->prot == IPPROTO_TCP &&\n")),
+
+    ("shared-hides",
+     "Who shares the UDP port of a server makes its entry look stale.",
+     "tests/blackbox/test_rights.py -k hide_its_server",
+     ("src/holder.c",
+      "if (!of_user && user != UID_UNKNOWN && prot == IPPROTO_UDP)",
+      "if (of_user && user != UID_UNKNOWN && prot == IPPROTO_UDP)")),
 
     ("shared-turns",
      "A UDP socket waits for its turn behind hundreds of connections.",
