@@ -100,7 +100,7 @@ check-all:
 check-offline: $(COMPILED) $(UNIT_TESTS) $(BENCH_TOOLS)
 	tests/run --offline $(BUILD) $(TESTS)
 
-demo: $(NEEDED)
+demo: $(COMPILED)
 	tests/demo
 
 # Proofs with CBMC, which Debian 13 has: `make prove PROVE=policy_set` for one.
