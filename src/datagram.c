@@ -317,7 +317,8 @@ datagram_send(int fd, struct in_addr from, const struct sockaddr_in *to,
 	    .msg_iov = &iov,
 	    .msg_iovlen = 1,
 	    .msg_control = &control,
-	    .msg_controllen = sizeof(control)};
+	    /* a kernel of 64 bits takes more for another one of i386 */
+	    .msg_controllen = CMSG_SPACE(sizeof(struct in_pktinfo))};
 
 	/* an initialiser may leave the padding of a union unset: gcc 15 */
 	memset(&control, 0, sizeof(control));

@@ -521,7 +521,7 @@ class Portmap:
 
 
 # what strace leaves out: it takes long, so the daemon measures it (debt.h)
-WITHOUT_DEBT = "!clock_gettime,getcpu,pread64"
+WITHOUT_DEBT = "!/^(clock_gettime|getcpu|pread64)"
 
 
 @contextlib.contextmanager
