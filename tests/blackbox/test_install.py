@@ -375,7 +375,8 @@ def test_what_rpcbind_had_registered(host, postinst):
     for path in directory, directory / "portmap.xdr":
         os.chown(path, NOBODY, NOBODY)
     with server, host.local() as c:
-        assert postinst("take_over_mappings") == ""
+        assert postinst("take_over_mappings") == \
+            "portmap: registered: 2 mappings, taken over from rpcbind\n"
         known = [(PROG + i, 1, UDP, port) for i in range(2)]
         assert c.dump()[2:] == known
         assert list(target.iterdir()) == []

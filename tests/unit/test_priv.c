@@ -134,12 +134,16 @@ test_failures_are_fatal(void **state)
 {
 	static void (*const cases[])(void) = {without_setresuid,
 	    without_setresgid, without_setgroups, without_no_new_privs,
-	    without_capset, without_capget, no_such_user, no_such_group,
-	    number_too_large};
+	    without_capset, without_capget};
+	/* after which another start would fail as well */
+	static void (*const options[])(void) = {
+	    no_such_user, no_such_group, number_too_large};
 
 	(void)state;
 	for (size_t i = 0; i < LENGTH(cases); i++)
 		assert_int_equal(in_child(cases[i]), 1);
+	for (size_t i = 0; i < LENGTH(options); i++)
+		assert_int_equal(in_child(options[i]), 2);
 }
 
 static void
