@@ -16,7 +16,7 @@ import time
 import pytest
 
 import rpc
-from lab import BUILD, NOBODY, NO_SANDBOX, PORTMAP, SANITIZED, \
+from lab import BUILD, NOBODY, NO_SANDBOX, PORTMAP, ROOT, SANITIZED, \
     WITHOUT_PASSRIGHTS, as_uid, connect_hosts, need_program, need_uid, \
     refusing, status, until
 from rpc import TCP, UDP
@@ -91,7 +91,11 @@ def test_help_and_version(host):
     assert host.run([PORTMAP, "--version"]) == host.run([PORTMAP, "-V"])
     for option in "acdfgiklpSuvVh":
         assert re.search(rf"^  -{option}\b", out, re.M), option
-    assert re.fullmatch(r"portmap \d+\.\d+\n", host.run([PORTMAP, "-V"]))
+    version = host.run([PORTMAP, "-V"])
+    assert re.fullmatch(r"portmap \d+\.\d+\n", version)
+    assert (ROOT / "README").read_text().startswith(version.strip() + " - ")
+    assert re.search(r"^\d.*", (ROOT / "src/NEWS").read_text(),
+                     re.M)[0].split()[0] == version.split()[1]
 
 
 @pytest.mark.parametrize("args,says", [
