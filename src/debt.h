@@ -9,7 +9,7 @@
 #include "pmap.h"
 
 /*
- * Who pays for what the kernel does for a caller within a system call of ours.
+ * Charge callers for the work the kernel does for them in our system calls.
  * It delivers a reply to a socket of this host within send(2), and that takes
  * long if thousands of sockets share its port, or thousands of processes watch
  * it.  So a caller on this host owes 200 times the CPU time of each system call
@@ -20,12 +20,12 @@
  *
  * Nobody pays for others.  The kernel also receives what somebody else sends
  * within our system calls, so 5 us for each packet that this processor received
- * meanwhile are left out: /proc/net/softnet_stat.  There are other interrupts:
- * the first slow call in ten seconds, below 5 ms, costs no more than the 0.5 s,
- * and short ones repay.  What counts is the average.
+ * meanwhile are left out: /proc/net/softnet_stat.  Because of other
+ * interrupts, the first slow call in ten seconds, if below 5 ms, costs no more
+ * than the 0.5 s, and short calls repay.  What counts is the average.
  *
- * The CPU clock is expensive.  It is read for suspects only: for the next 16
- * system calls for a caller for whom one took too long by any clock.
+ * The CPU clock is expensive.  It is read for suspects only: a caller is one
+ * for 16 system calls after any that took too long, by whichever clock.
  */
 
 /*

@@ -19,7 +19,7 @@
  * socket(7). sock_diag then names one of them.
  */
 
-/* A SET or an UNSET begins, or the check of an entry. */
+/* Begin a SET, an UNSET or the check of an entry. */
 void holder_begin(void);
 
 /*

@@ -9,7 +9,7 @@
 
 /*
  * Who may do what, as pure functions: they change nothing but their arguments.
- * Knows no sockets, no table and no clock.
+ * They know no sockets, no table and no clock.
  */
 
 enum {
@@ -87,7 +87,7 @@ uid_t policy_witness(const struct caller *, const struct mapping *m);
 /*
  * Return whether `m` is a live entry of somebody else, who therefore owns its
  * program: a socket of its owner or of root is bound to its port, or one that
- * could hide such a socket, because they share the port; for an entry of root
+ * could hide such a socket by sharing the port; for an entry of root
  * or without an owner, any socket.  A caller without an identity also
  * owns the entries without an owner whose port his user holds.  FACT_OPEN if
  * `use` matters, and is NULL.
