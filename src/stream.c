@@ -28,7 +28,7 @@ enum {
 	INPUT_SUSPECT = 128,          /* for a suspect: debt.h */
 	OUTBUF_MAX = 4 * 1024 * 1024, /* unsent bytes of all connections */
 	DRAIN_MS = 10,     /* poll interval for draining connections */
-	UNREAD_MIN = 1024, /* bytes; tcp_max_orphans limits less */
+	UNREAD_MIN = 1024, /* bytes; fewer are left to tcp_max_orphans */
 	STATE_CLOSE = 7    /* TCP_CLOSE of the kernel's net/tcp_states.h */
 };
 
@@ -41,12 +41,12 @@ struct stream {
 	size_t unserved_len;
 	uint8_t *outbuf; /* unsent output */
 	size_t outbuf_len, outbuf_sent;
-	size_t sent;   /* bytes of replies */
-	bool may_pass; /* descriptors: closer.h */
-	bool ended;    /* all input was read */
-	bool closing;  /* at the end of on_readable() */
-	bool drains;   /* it is in `draining` */
-	bool waits;    /* it is in `waiting` */
+	size_t replied; /* bytes, those in outbuf included */
+	bool may_pass;  /* descriptors: closer.h */
+	bool ended;     /* all input was read */
+	bool closing;   /* once outbuf is sent */
+	bool drains;    /* it is in `draining` */
+	bool waits;     /* it is in `waiting` */
 };
 
 static size_t outbuf_total;
@@ -87,11 +87,12 @@ has_unread(const struct stream *s)
 	struct tcp_info info = {0};
 	socklen_t len = sizeof(info);
 
-	return (s->t.call.peer.origin != ORIGIN_LOCAL && s->sent > UNREAD_MIN &&
-		getsockopt(
-		    s->t.xprt.xp_fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
-		info.tcpi_state != STATE_CLOSE &&
-		info.tcpi_unacked + info.tcpi_notsent_bytes > 0);
+	return (
+	    s->t.call.peer.origin != ORIGIN_LOCAL && s->replied > UNREAD_MIN &&
+	    getsockopt(s->t.xprt.xp_fd, IPPROTO_TCP, TCP_INFO, &info, &len) ==
+		0 &&
+	    info.tcpi_state != STATE_CLOSE &&
+	    info.tcpi_unacked + info.tcpi_notsent_bytes > 0);
 }
 
 /* Close a connection; do not wait if its client may have passed descriptors. */
@@ -183,14 +184,56 @@ evict(struct share *share)
 }
 
 static void on_readable(void *arg);
+static void on_writable(void *arg);
+
+/*
+ * Debt.
+ */
+
+/* Return true, and put a connection aside, if its caller is in debt. */
+static bool
+must_wait(struct stream *s)
+{
+	int64_t until = debt_until(&s->t.call.peer);
+
+	if (until == 0)
+		return (false);
+	if (until < resume_due)
+		resume_due = until;
+	s->waits = true;
+	TAILQ_INSERT_TAIL(&waiting, s, entry);
+	loop_watch(s->t.xprt.xp_fd, NULL, NULL, NULL);
+	return (true);
+}
+
+/* Let all that wait try again. */
+static void
+resume(int64_t now)
+{
+	struct stream *s;
+
+	if (now < resume_due)
+		return;
+	resume_due = INT64_MAX;
+	while ((s = TAILQ_FIRST(&waiting)) != NULL) {
+		TAILQ_REMOVE(&waiting, s, entry);
+		s->waits = false;
+		if (s->outbuf != NULL) {
+			loop_watch(s->t.xprt.xp_fd, NULL, on_writable, s);
+			continue;
+		}
+		loop_watch(s->t.xprt.xp_fd, on_readable, NULL, s);
+		loop_defer(s->t.xprt.xp_fd);
+	}
+}
 
 /*
  * Output.
  */
 
 /*
- * Send what the socket takes.  Return how much that was, or -1 on an error.  By
- * write(), because the sandbox has to look at the flags of send() each time.
+ * Send what the socket takes.  Return how much that was, or -1 on an error.
+ * This is write(), because the sandbox looks at the flags of each send().
  */
 static ssize_t
 send_now(struct stream *s, const uint8_t *bytes, size_t len)
@@ -210,9 +253,12 @@ on_writable(void *arg)
 {
 	struct stream *s = arg;
 	int fd = s->t.xprt.xp_fd;
-	ssize_t n = send_now(
-	    s, s->outbuf + s->outbuf_sent, s->outbuf_len - s->outbuf_sent);
+	ssize_t n;
 
+	if (must_wait(s))
+		return;
+	n = send_now(
+	    s, s->outbuf + s->outbuf_sent, s->outbuf_len - s->outbuf_sent);
 	if (n == -1) {
 		close_stream(s);
 		return;
@@ -227,6 +273,10 @@ on_writable(void *arg)
 	free(s->outbuf);
 	s->outbuf = NULL;
 	s->outbuf_len = s->outbuf_sent = 0;
+	if (s->closing) {
+		end_stream(s);
+		return;
+	}
 	share_touch(&s->share, false, loop_now());
 	/* continue with calls that were read before or have arrived since */
 	loop_watch(fd, on_readable, NULL, s);
@@ -262,7 +312,7 @@ send_replies(struct stream *s)
 	out_used = 0;
 	if (len == 0)
 		return;
-	s->sent += len;
+	s->replied += len;
 	n = send_now(s, transport_replies, len);
 	if (n == -1)
 		s->closing = true;
@@ -301,7 +351,7 @@ static ssize_t
 receive(struct stream *s)
 {
 	int fd = s->t.xprt.xp_fd;
-	/* who watches a socket is woken for each piece that is read */
+	/* each watcher is woken for each message of the client that is read */
 	size_t room = debt_is_suspect(&s->t.call.peer) ? INPUT_SUSPECT : INPUT;
 	struct iovec iov = {in.bytes, room};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
@@ -395,39 +445,6 @@ save_input(struct stream *s)
 		loop_defer(s->t.xprt.xp_fd);
 }
 
-/* Return true, and put a connection aside, if its caller is in debt. */
-static bool
-must_wait(struct stream *s)
-{
-	int64_t until = debt_until(&s->t.call.peer);
-
-	if (until == 0)
-		return (false);
-	if (until < resume_due)
-		resume_due = until;
-	s->waits = true;
-	TAILQ_INSERT_TAIL(&waiting, s, entry);
-	loop_watch(s->t.xprt.xp_fd, NULL, NULL, NULL);
-	return (true);
-}
-
-/* Let all that wait try again. */
-static void
-resume(int64_t now)
-{
-	struct stream *s;
-
-	if (now < resume_due)
-		return;
-	resume_due = INT64_MAX;
-	while ((s = TAILQ_FIRST(&waiting)) != NULL) {
-		TAILQ_REMOVE(&waiting, s, entry);
-		s->waits = false;
-		loop_watch(s->t.xprt.xp_fd, on_readable, NULL, s);
-		loop_defer(s->t.xprt.xp_fd);
-	}
-}
-
 static void
 on_readable(void *arg)
 {
@@ -443,7 +460,7 @@ on_readable(void *arg)
 	send_replies(s);
 	save_input(s);
 	record_done(&s->record);
-	if (s->closing)
+	if (s->closing && s->outbuf == NULL)
 		end_stream(s);
 }
 
@@ -463,8 +480,8 @@ stream_open(int fd, const struct peer *peer, bool may_pass)
 		close_fd(fd, peer, may_pass);
 		return;
 	}
-	/* else the recvmsg() after the peek skips an out-of-band byte, and
-	   closes the descriptors that were passed with it */
+	/* without this, the recvmsg() after the peek skips an out-of-band byte,
+	   and closes the descriptors that were passed with it */
 	if (may_pass)
 		setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &yes, sizeof(yes));
 	s->t.call.peer = *peer;

@@ -20,8 +20,9 @@
 void stream_open(int fd, const struct peer *, bool may_pass);
 
 /*
- * Close connections that have been idle or blocked for too long.  `now` in ms
- * of CLOCK_MONOTONIC.  Return the time of the next call, or INT64_MAX.
+ * Close connections that have been idle or blocked for too long, or whose
+ * client has received all; serve those whose debt is paid.  `now` in ms of
+ * CLOCK_MONOTONIC.  Return the time of the next call, or INT64_MAX.
  */
 int64_t stream_tick(int64_t now);
 

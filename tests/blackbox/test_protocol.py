@@ -327,6 +327,22 @@ def test_bad_records_close_the_connection(host, daemon, origin, data):
 
 
 @pytest.mark.parametrize("origin", ["tcp", "local"])
+def test_replies_before_a_bad_record_arrive(host, daemon, origin):
+    """Also those that the socket has no room for when it is found."""
+    with host.local() as root:
+        for i in range(1000):
+            root.set(PROG, i, UDP, 5000)
+    for calls in range(1, 30):
+        with getattr(host, origin)() as c:
+            c.sock.sendall(b"".join(
+                rpc.record(rpc.call(rpc.DUMP, xid=i)) for i in range(calls))
+                + b"\xff\xff\xff\xff")
+            for i in range(calls):
+                assert len(rpc.parse_dump(c.reply().body)) == 1002
+            assert c.closed()
+
+
+@pytest.mark.parametrize("origin", ["tcp", "local"])
 def test_pipelined_calls_are_answered_in_order_and_at_once(host, daemon, origin):
     calls = [rpc.call(rpc.GETPORT, rpc.mapping(rpc.PMAP, 2, UDP, 0), xid=i)
              for i in range(500)]

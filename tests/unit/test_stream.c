@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 
+#include "debt.h"
 #include "loop.h"
 #include "share.h"
 #include "stream.h"
@@ -190,6 +191,44 @@ test_a_client_that_reads_late_gets_it_all(void **state)
 	assert_true(sum > 0 && sum % 28 == 0);
 }
 
+/* A call for the user takes 6 ms of CPU time. */
+static void
+owe(void)
+{
+	struct peer peer = user;
+	int64_t end;
+
+	debt_begin(&peer);
+	end = loop_cpu_clock() + 6000;
+	while (loop_cpu_clock() < end)
+		;
+	debt_end(&peer, 1, 0);
+}
+
+static void
+test_the_rest_waits_until_a_debt_is_paid(void **state)
+{
+	ssize_t sum = 0;
+	int64_t began;
+
+	stop_reading(server(state));
+	owe();
+	owe();
+	began = loop_now();
+	(void)replied(); /* there is room for more */
+	for (int i = 0; i < 10; i++) {
+		run(2);
+		assert_int_equal(replied(), 0);
+	}
+	while (sum == 0 && loop_now() < began + 5000) {
+		stream_tick(loop_now());
+		run(2);
+		sum = replied();
+	}
+	assert_true(loop_now() >= began + 600);
+	assert_true(sum > 0);
+}
+
 static void
 test_out_of_memory_for_the_output_buffer(void **state)
 {
@@ -332,6 +371,7 @@ main(void)
 	    T(test_a_connection_that_breaks),
 	    T(test_a_client_that_goes_before_it_is_answered),
 	    T(test_a_client_that_reads_late_gets_it_all),
+	    T(test_the_rest_waits_until_a_debt_is_paid),
 	    T(test_out_of_memory_for_the_output_buffer),
 	    T(test_a_blocked_client_that_disconnects),
 	    T(test_blocked_for_too_long),
