@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "debt.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 enum {
 	SLOW_US = 100,
 	SLOW_TIMES = 10,      /* of `shortest` */
-	SHORTEST_MAX_US = 50, /* an attacker may be alone for a while */
+	SHORTEST_MAX_US = 50, /* also if an attacker is the only caller */
 	WINDOW = 64,          /* calls, of which the shortest counts */
 	BYTES_PER_US = 512,
 	PACKET_US = 5, /* to receive one */
@@ -34,18 +35,21 @@ enum {
 struct debt {
 	int64_t end;      /* ms: when all is paid */
 	int64_t charged;  /* ms: when a call was last charged */
-	unsigned suspect; /* how many calls are measured */
+	unsigned suspect; /* calls that are still to be measured */
 };
 
 static struct {
 	uid_t uid;
 	struct debt debt;
 } users[USERS];
-static struct debt ports[1 << PORT_BITS];
+static struct {
+	uint64_t key; /* address, port and protocol */
+	struct debt debt;
+} ports[1 << PORT_BITS];
 static uint64_t seed; /* so that nobody can choose a port with another's debt */
 
 static int64_t last_end;      /* ms: when nobody is in debt, or a suspect */
-static int64_t last_port_end; /* of those by port that owe too much */
+static int64_t last_port_end; /* ms: the last of those by port */
 
 static int packets_fd = -1;
 static size_t packets_line; /* bytes of a line, one for each processor */
@@ -72,7 +76,7 @@ debt_open(const char *softnet_stat, uint64_t random)
 
 	seed = random | 1;
 	packets_fd = open(softnet_stat, O_RDONLY | O_CLOEXEC);
-	read_packets(text, LINE_MAX_LEN, 0);
+	read_packets(text, LINE_MAX_LEN - 1, 0);
 	packets_line = strcspn(text, "\n") + 1;
 }
 
@@ -86,7 +90,7 @@ count_packets(int cpu)
 	char text[LINE_MAX_LEN + 1];
 	unsigned received, index;
 
-	/* without a processor, at is negative, which pread() refuses */
+	/* if the processor is not known, pread() refuses the offset */
 	read_packets(text, packets_line, cpu * (off_t)packets_line);
 	if (sscanf(text, "%x %*x %*x %*x %*x %*x %*x %*x %*x %*x %*x %*x %x",
 		&received, &index) != 2 ||
@@ -116,43 +120,59 @@ is_here(const struct peer *peer)
 			ifaddr_is_own(peer->from.sin_addr))));
 }
 
-/* Return the index of an address, a port and a protocol: as in table.c. */
-static size_t
-port_of(const struct peer *peer)
+/*
+ * Return the debt of a UDP port, or of a TCP connection without a uid: none if
+ * another one that hashes to the same place has one.
+ */
+static struct debt *
+debt_of_port(const struct peer *peer, bool add)
 {
 	uint64_t key = (uint64_t)peer->from.sin_addr.s_addr << 17 |
 		       (uint64_t)peer->from.sin_port << 1 |
 		       (peer->prot == IPPROTO_TCP);
+	size_t i = (key * seed) >> (64 - PORT_BITS); /* as in table.c */
 
-	return ((key * seed) >> (64 - PORT_BITS));
+	if (ports[i].key != key) {
+		if (!add || ports[i].debt.end > loop_now())
+			return (NULL);
+		ports[i].key = key;
+		ports[i].debt = (struct debt){.end = loop_now()};
+	}
+	return (&ports[i].debt);
 }
 
-/*
- * Return the debt of a caller on this host, or NULL if he has none.  With `add`
- * he gets one, in place of the user who has paid first.
- */
 static struct debt *
-debt_of(struct peer *peer, bool add)
+debt_of_user(uid_t uid, bool add)
 {
 	size_t first = 0;
 
-	if (!is_here(peer))
-		return (NULL);
-	if (peer->uid == UID_UNKNOWN && peer->prot == IPPROTO_TCP)
-		peer->uid = peer_socket_uid(peer);
-	if (peer->uid == UID_UNKNOWN)
-		return (&ports[port_of(peer)]);
 	for (size_t i = 0; i < USERS; i++) {
-		if (users[i].uid == peer->uid)
+		if (users[i].uid == uid)
 			return (&users[i].debt);
 		if (users[i].debt.end < users[first].debt.end)
 			first = i;
 	}
 	if (!add || users[first].debt.end > loop_now())
 		return (NULL);
-	users[first].uid = peer->uid;
+	users[first].uid = uid;
 	users[first].debt = (struct debt){.end = loop_now()};
 	return (&users[first].debt);
+}
+
+/*
+ * Return the debt of a caller on this host, or NULL if he has none.  With `add`
+ * he gets one, in place of one that ended first.
+ */
+static struct debt *
+debt_of(struct peer *peer, bool add)
+{
+	if (!is_here(peer))
+		return (NULL);
+	if (peer->uid == UID_UNKNOWN && peer->prot == IPPROTO_TCP)
+		peer->uid = peer_socket_uid(peer);
+	if (peer->uid == UID_UNKNOWN)
+		return (debt_of_port(peer, add));
+	return (debt_of_user(peer->uid, add));
 }
 
 bool
@@ -235,7 +255,7 @@ debt_begin(struct peer *peer)
 	begun = clock_us();
 }
 
-/* Return how long a system call takes at most that nobody pays for, in us. */
+/* Return how long a system call may take that nobody pays for, in us. */
 static int64_t
 usual(unsigned messages, size_t bytes)
 {
@@ -269,6 +289,7 @@ debt_end(struct peer *peer, unsigned messages, size_t bytes)
 	struct debt *debt =
 	    peer != NULL && measured ? debt_of(peer, false) : NULL;
 	int64_t us = clock_us() - begun;
+	int error = errno; /* of that call */
 	bool slow = us > usual(messages, bytes);
 
 	if (messages == 1)
@@ -282,10 +303,12 @@ debt_end(struct peer *peer, unsigned messages, size_t bytes)
 	if (debt != NULL && slow) {
 		charge(peer, debt, us);
 	} else if (debt != NULL) {
-		debt->suspect--;
+		if (debt->suspect > 0)
+			debt->suspect--;
 		debt->end -=
 		    later(REPAID_MS, SLOW_TIMES * shortest * FACTOR / 1000);
 	}
+	errno = error;
 	return (slow);
 }
 

@@ -13,10 +13,10 @@
  * It delivers a reply to a socket of this host within send(2), and that takes
  * long if thousands of sockets share its port, or thousands of processes watch
  * it.  So a caller on this host owes 200 times the CPU time of each system call
- * that took more than 100 us and ten times as long as the shortest one of late,
- * because machines and tracers can be slow.  He is not served while he owes
- * more than 0.5 s.  A caller is a uid; over UDP, a source address and port.
- * Root never pays.
+ * that took more than 100 us and, for each message, ten times as long as the
+ * shortest one of late, because machines and tracers can be slow.  He is not
+ * served while he owes more than 0.5 s.  A caller is a uid; over UDP, a source
+ * address and port. Root never pays.
  *
  * Nobody pays for others.  The kernel also receives what somebody else sends
  * within our system calls, so 5 us for each packet that this processor received
@@ -55,7 +55,7 @@ bool debt_is_suspect(struct peer *);
 
 /*
  * Return when a caller is served again, in ms of CLOCK_MONOTONIC, or 0 if he is
- * served now, as several always are.
+ * served now; always 0 for NULL.
  */
 int64_t debt_until(struct peer *);
 

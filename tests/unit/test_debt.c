@@ -299,6 +299,50 @@ test_addresses_differ(void **state)
 		assert_int_equal(debt_until(&other), 0);
 	}
 	assert_int_equal(debt_until(&peer), now + 500);
+	/* nor do those pay that have the same place in the table */
+	for (in_port_t source = 1; source < UINT16_MAX; source++)
+		for (uint32_t i = 1; i < 20; i++) {
+			struct peer other =
+			    port(IPPROTO_UDP, INADDR_LOOPBACK + i, source);
+
+			assert_int_equal(debt_until(&other), 0);
+		}
+}
+
+/* Who he is turns out within the call: when his connection is one, in time. */
+static void
+test_a_uid_that_is_found_late(void **state)
+{
+	struct peer peer = port(IPPROTO_TCP, INADDR_LOOPBACK, 5100);
+	struct peer local = user(1100);
+
+	(void)state;
+	call(&local, 200, 20);
+	for (int i = 0; i < SUSPECT; i++)
+		call(&local, 20, 20);
+	assert_false(debt_is_suspect(&local));
+	call(&peer, 200, 20);
+	debt_begin(&peer);
+	socket_uid = 1100;
+	debt_end(&peer, 1, 0);
+	assert_int_equal(peer.uid, 1100);
+	assert_false(debt_is_suspect(&local));
+}
+
+static void
+test_errno_is_that_of_the_call(void **state)
+{
+	struct peer peer = user(1000);
+
+	(void)state;
+	call(&peer, 200, 200);
+	debt_begin(&peer);
+	clock_us += 5000;
+	cpu_us += 5000;
+	errno = EAGAIN;
+	debt_end(&peer, 1, 0); /* reads the packets that it cannot read */
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(logged, 1);
 }
 
 /* Else a thousand ports with some sockets each would do as much harm. */
@@ -450,6 +494,8 @@ main(void)
 	    T(test_who_never_pays),
 	    T(test_a_debt_outlives_the_connection),
 	    T(test_addresses_differ),
+	    T(test_a_uid_that_is_found_late),
+	    T(test_errno_is_that_of_the_call),
 	    T(test_ports_pay_in_turn),
 	    T(test_several_callers_are_suspects),
 	    T(test_there_is_no_room_for_more_users),
