@@ -9,8 +9,9 @@
 #include "addrfilt.h"
 
 /*
- * The UDP transport: one system call receives many datagrams, and one sends the
- * replies.  Never blocks; a reply that the socket does not take is lost.
+ * The UDP transport: one system call receives up to 32 datagrams, and one sends
+ * up to eight replies.  Never blocks; a reply that the socket does not take is
+ * lost.
  */
 
 /*

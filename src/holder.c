@@ -7,20 +7,15 @@
 #include <unistd.h>
 
 #include "ifaddr.h"
-#include "loop.h"
 #include "peer.h"
 #include "sockdiag.h"
 
-enum {
-	LOOKUPS_MAX = 32
-};
-
-static unsigned lookups; /* since holder_begin() */
+static unsigned lookups_left;
 
 void
-holder_begin(void)
+holder_begin(unsigned lookups)
 {
-	lookups = 0;
+	lookups_left = lookups;
 }
 
 /*
@@ -40,7 +35,7 @@ get_address(size_t i, struct in_addr *addr, int *ifindex)
 	return (true);
 }
 
-/* By trying to share it, which the kernel refuses, or a moment later undoes. */
+/* Try to share it: the kernel refuses, or close() gives it back at once. */
 bool
 holder_is_exclusive(struct in_addr addr, in_port_t port)
 {
@@ -65,7 +60,7 @@ static void
 add_socket(struct port_use *use, uid_t uid, uid_t user, uint32_t prot,
     struct in_addr addr, uint32_t port)
 {
-	bool of_user = uid == user && user != UID_UNKNOWN;
+	bool of_user = uid == user; /* no socket has UID_UNKNOWN */
 
 	use->bound = true;
 	use->by_root |= uid == UID_ROOT;
@@ -87,8 +82,9 @@ holder_find(uint32_t prot, uint32_t port, uid_t user)
 	for (size_t i = 0; !found && get_address(i, &addr, &ifindex); i++) {
 		if (i > 1 && addr.s_addr == htonl(INADDR_LOOPBACK))
 			continue;
-		if (lookups++ == LOOKUPS_MAX)
+		if (lookups_left == 0)
 			return ((struct port_use){.known = false});
+		lookups_left--;
 		switch (sockdiag_exact(prot, addr, ifindex, port, &uid)) {
 		case PORT_UNKNOWN:
 			return ((struct port_use){.known = false});
@@ -99,6 +95,5 @@ holder_find(uint32_t prot, uint32_t port, uid_t user)
 			found = use.by_user || user == UID_UNKNOWN;
 		}
 	}
-	loop_clock(); /* this can be longer than a slice */
 	return (use);
 }

@@ -85,7 +85,7 @@ set_option(int fd, int level, int option, const char *name, int value)
 
 /*
  * Set a buffer, without the limit of net.core if we have CAP_NET_ADMIN.  If
- * not, the service manager may have set more than we can.
+ * not, keep what the service manager has set, if it is enough.
  */
 static void
 set_buffer(int fd, int force, int option, int bytes)
@@ -138,12 +138,12 @@ listen_set_options(int fd, enum listen_kind kind)
 
 /*
  * Receive only what arrives on lo: with route_localnet, other hosts could fill
- * the queue of 127.0.0.1.  If that fails, they still change nothing.
+ * the queue of 127.0.0.1.  Should it fail, they still cannot register.
  */
 static void
 keep_to_lo(int fd)
 {
-	/* Linux 5.7 permits it to everybody */
+	/* permitted to everybody since Linux 5.7 */
 	(void)!setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", sizeof("lo"));
 }
 
@@ -449,7 +449,7 @@ open_port(const struct listen_config *config, struct listen_sockets *set)
 	bool tcp = have(set, LISTEN_TCP), udp = have(set, LISTEN_UDP);
 	bool udp6 = udp || have(set, LISTEN_UDP6);
 
-	/* they serve the addresses that they are bound to, in spite of -l */
+	/* they serve the addresses that they are bound to */
 	if ((tcp || udp) && !config->anywhere)
 		log_wrong_option(
 		    "-i and -l do not apply to inherited sockets: use -a, "

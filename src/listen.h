@@ -10,8 +10,8 @@
 /*
  * The sockets that portmap serves: those that the service manager passes, UDP
  * and TCP of its port, and the local socket.  This is /run/rpcbind.sock, and
- * the abstract name @/run/rpcbind.sock, which libtirpc 1.3.5 and Linux 6.5 try
- * first.
+ * the abstract name @/run/rpcbind.sock, which libtirpc and Linux try first,
+ * since 1.3.5 and 6.5.
  */
 
 enum listen_kind {
@@ -34,9 +34,10 @@ struct listen_socket {
 
 enum {
 	LISTEN_ADDRS_MAX = 32,
-	/* TCP and UDP of each address, and connections that were kept:
-	   FileDescriptorStoreMax in portmap.service */
-	LISTEN_INHERITED_MAX = 2 * LISTEN_ADDRS_MAX + 192,
+	/* TCP and UDP of each address and of 127.0.0.1; two local sockets, and
+	   two of IPv6; connections that were kept: FileDescriptorStoreMax in
+	   portmap.service */
+	LISTEN_INHERITED_MAX = 2 * (LISTEN_ADDRS_MAX + 1) + 4 + 192,
 	/* TCP, UDP and the broadcast address of each address and of 127.0.0.1;
 	   inherited sockets; two local sockets and two of IPv6 */
 	LISTEN_SOCKETS_MAX =
@@ -67,9 +68,9 @@ void listen_set_options(int fd, enum listen_kind);
 
 /*
  * Take the inherited sockets, and open TCP, UDP, UDP over IPv6 and, on port
- * 111, the local socket, as far as none was inherited.  No other program can
- * share our ports.  Exit if a port is in use, or if another port mapper serves
- * the local socket.
+ * 111, the local socket, each only if none of its kind was inherited.  No other
+ * program can share our ports.  Exit if a port is in use, or if another port
+ * mapper serves the local socket.
  */
 void listen_open(const struct listen_config *, struct listen_sockets *set);
 

@@ -74,7 +74,7 @@ enum origin {
 /* A caller. */
 struct peer {
 	enum origin origin;
-	uid_t uid;     /* ORIGIN_LOCAL: from SO_PEERCRED; else UID_UNKNOWN */
+	uid_t uid;     /* ORIGIN_LOCAL: from SO_PEERCRED; TCP: see debt.h */
 	pid_t pid;     /* ORIGIN_LOCAL only, for the log */
 	uint32_t prot; /* IPPROTO_TCP or IPPROTO_UDP; 0: ORIGIN_LOCAL */
 	int fd;        /* IPPROTO_TCP: the connection */

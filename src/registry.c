@@ -2,6 +2,7 @@
 #include "registry.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include <rpc/rpc.h>
@@ -26,7 +27,8 @@ static struct table *table;
 static bool keep_stale;
 
 static bool sweep_wanted;
-static bool changes_as_root; /* the caller of a change, or his user */
+static bool
+    changes_as_root; /* the caller of the change, or his user, is root */
 
 /* Which ports were in use when the sweep began, or are registered since. */
 static bool bound[PMAP_PROTS][PORT_MAX + 1];
@@ -56,7 +58,7 @@ identify(const struct peer *peer, struct caller *caller)
 
 	if (verdict == VERDICT_ASK) {
 		socket = peer_socket_uid(peer);
-		/* else others may have sent this, or the sender is gone */
+		/* else somebody else may have sent this, and be gone */
 		if (peer->prot == IPPROTO_UDP &&
 		    !holder_is_exclusive(
 			peer->from.sin_addr, peer->from.sin_port))
@@ -110,7 +112,6 @@ root_has_bound(uint32_t port)
 
 	if (sockdiag_lowest(IPPROTO_TCP, port, &lowest) == -1)
 		return (FACT_UNKNOWN);
-	loop_clock(); /* this can be longer than a slice */
 	return (lowest == UID_ROOT ? FACT_YES : FACT_NO);
 }
 
@@ -183,13 +184,11 @@ take_over(const struct mapping *want)
 	const struct mapping *m, *next;
 
 	for (m = table_first_of(table, want->prog); m != NULL; m = next) {
-		const struct mapping old = *m;
-
 		next = table_next_of(table, m);
-		if (old.owner == UID_ROOT)
+		if (m->owner == UID_ROOT)
 			continue;
-		table_remove(table, old.prog, old.vers, old.prot);
-		log_replaced(&old, want);
+		log_replaced(m, want);
+		table_remove(table, m->prog, m->vers, m->prot);
 	}
 }
 
@@ -197,16 +196,11 @@ take_over(const struct mapping *want)
 static void
 put(const struct mapping *want, const struct mapping *same)
 {
-	struct mapping old = {0};
-	bool replaces = same != NULL;
-
-	if (replaces)
-		old = *same;
+	if (same != NULL)
+		log_replaced(same, want);
 	table_put(table, want);
-	/* for a sweep that began before */
+	/* a sweep that began before must not take this port for a free one */
 	note_bound(want->prot, want->port, want->owner);
-	if (replaces)
-		log_replaced(&old, want);
 }
 
 enum verdict
@@ -218,10 +212,14 @@ registry_refuse(const struct peer *peer, enum verdict verdict, uint32_t proc,
 	return (verdict);
 }
 
-/* Who causes long lookups pays; root may need dumps: root_has_bound(). */
+/*
+ * Charge the caller for long lookups, but not root, who may need dumps:
+ * root_has_bound().
+ */
 static void
 end_change(struct peer *peer)
 {
+	loop_clock(); /* this can be longer than a slice */
 	debt_end(changes_as_root ? NULL : peer, USUAL_CALLS, 0);
 }
 
@@ -233,7 +231,7 @@ set(const struct peer *peer, struct mapping *want)
 	const struct mapping *same =
 	    table_lookup(table, want->prog, want->vers, want->prot);
 
-	holder_begin();
+	holder_begin(HOLDER_LOOKUPS);
 	want->owner = caller.uid;
 	if (verdict == VERDICT_OK)
 		verdict = judge(&caller, want, same);
@@ -284,7 +282,7 @@ unset_all(const struct peer *peer, uint32_t prog, uint32_t vers, uint32_t prot)
 	enum verdict refused = identify(peer, &caller);
 	bool removed = false;
 
-	holder_begin();
+	holder_begin(HOLDER_LOOKUPS);
 	if (refused == VERDICT_OK && prog == PMAP_PROG)
 		refused = VERDICT_DENY_SELF;
 	if (refused != VERDICT_OK)
@@ -303,7 +301,7 @@ unset_all(const struct peer *peer, uint32_t prog, uint32_t vers, uint32_t prot)
 		else
 			refused = verdict;
 	}
-	/* of two protocols, one may be the caller's */
+	/* no refusal if one of the two protocols was the caller's */
 	if (refused != VERDICT_OK && !removed)
 		return (
 		    registry_refuse(peer, refused, PMAPPROC_UNSET, &unwanted));
@@ -323,39 +321,38 @@ registry_unset(struct peer *peer, uint32_t prog, uint32_t vers, uint32_t prot)
 
 /*
  * Removal of stale entries: some in each iteration, because each takes a lookup
- * for each address of this host.  Those find no socket that is bound to another
+ * for each address of this host.  These miss sockets that are bound to another
  * address or interface, so a dump of all bound ports comes first.
  */
 
 static size_t sweep_at = TABLE_SLOTS; /* the slot to check next */
 static bool spare_root;               /* the sweep removes no entries of root */
 static size_t stale;                  /* entries that it has removed */
-static bool reported = true;          /* how many these are, if HUP wants it */
+static bool report_wanted;            /* of how many these are: HUP */
 
 static void
 remove_if_stale(const struct mapping *m)
 {
-	const struct mapping old = *m;
 	struct port_use use;
 
 	if (m->prog == PMAP_PROG || *bound_at(m->prot, m->port) ||
 	    (spare_root && m->owner == UID_ROOT))
 		return;
-	holder_begin();
+	holder_begin(UINT_MAX);
 	use = holder_find(m->prot, m->port, UID_UNKNOWN);
 	if (!use.known || use.bound)
 		return;
-	table_remove(table, old.prog, old.vers, old.prot);
-	log_stale(&old);
+	log_stale(m);
+	table_remove(table, m->prog, m->vers, m->prot);
 	stale++;
 }
 
 static void
 report_sweep(void)
 {
-	if (!reported)
+	if (report_wanted)
 		log_swept(stale, table_count(table));
-	reported = true;
+	report_wanted = false;
 }
 
 /* Check entries for at most SWEEP_US microseconds. */
@@ -375,6 +372,7 @@ sweep_some(void)
 static void
 sweep(bool spare)
 {
+	sweep_at = TABLE_SLOTS;
 	spare_root = spare;
 	stale = 0;
 	if (keep_stale || table_count(table) == TABLE_SELF) {
@@ -386,7 +384,7 @@ sweep(bool spare)
 		if (sockdiag_dump(pmap_prots[i], note_bound) == -1) {
 			if (errno != EBADF) /* reported at the start */
 				log_error("sock_diag", errno);
-			reported = true;
+			report_wanted = false;
 			return;
 		}
 	sweep_at = 0;
@@ -396,7 +394,7 @@ sweep(bool spare)
 void
 registry_sweep(void)
 {
-	reported = false;
+	report_wanted = true;
 	sweep(false);
 }
 
@@ -405,17 +403,20 @@ registry_tick(int64_t now)
 {
 	static int64_t again;
 
-	if (sweep_wanted && now >= again) {
+	if (sweep_at < TABLE_SLOTS) {
+		sweep_some();
+	} else if (sweep_wanted && now >= again) {
 		sweep(true); /* a user has caused it */
 		again = now + SWEEP_AGAIN_MS;
 	}
 	sweep_wanted = false;
-	if (sweep_at < TABLE_SLOTS)
-		sweep_some();
 	return (sweep_at < TABLE_SLOTS ? now : INT64_MAX);
 }
 
-/* Judge what an earlier process has left, as far as that needs no answer. */
+/*
+ * Return whether to keep an entry of an earlier process, by those rules that
+ * need no lookup.
+ */
 static bool
 keep_old(const struct table *t, const struct mapping *m)
 {

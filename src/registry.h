@@ -9,14 +9,15 @@
 
 /*
  * The table, and all its changes: SET and UNSET of every version.  A change is
- * judged and then made; a refusal is counted and logged.  Who causes lookups
- * that take long pays for them: debt.h.  Knows no RPC.
+ * judged and then made; a refusal is counted and logged.  A caller pays
+ * for slow lookups: debt.h.  Knows no RPC.
  */
 
 /*
  * Take over this empty table.  Fill it with our own entries, for `port`, and
- * with those that its slots have from an earlier process.  With `keep`, no
- * entry is stale.  Return 0, or -1 when out of memory.
+ * with those that its slots have from an earlier process.  With `keep`, none is
+ * removed as stale, and one with an owner is live.  Return 0, or -1 when out of
+ * memory.
  */
 int registry_open(struct table *, in_port_t port, bool keep);
 

@@ -424,9 +424,9 @@ def test_sockets_for_somebody_else(host, start):
 
 @pytest.mark.parametrize("count, says", [
     (1, "LISTEN_FDS=1, but descriptor 3 is not open"),
-    (257, "LISTEN_FDS=257: more than 256 sockets")])
+    (263, "LISTEN_FDS=263: more than 262 sockets")])
 def test_wrong_counts(host, count, says):
-    more = "import os; [os.dup2(0, 3 + i) for i in range(257)]; "
+    more = "import os; [os.dup2(0, 3 + i) for i in range(263)]; "
     script = (f"import os, sys; {more if count > 1 else ''}"
               f"os.environ.update(LISTEN_PID=str(os.getpid()), "
               f"LISTEN_FDS='{count}'); os.execv(sys.argv[1], sys.argv[1:])")

@@ -680,6 +680,18 @@ def test_signals(host, daemon):
     assert counters["local.set"] == "2" and counters["local.getport"] == "3"
 
 
+def test_stale_entries_of_a_host_with_many_addresses(host, daemon):
+    """A change has 32 lookups, which is less than one for each."""
+    host.run(["sh", "-c", "for i in $(seq 40); do "
+              "ip addr add 10.0.0.$i/32 dev lo; done"])
+    with host.local() as c, host.bound(socket.SOCK_DGRAM, 5000):
+        c.set(PROG, 1, UDP, 5000)
+        c.set(PROG, 2, UDP, 5001)
+        daemon.send(signal.SIGHUP)
+        daemon.expect_line(f"stale prog={PROG} vers=2 ")
+        daemon.expect_line("swept stale=1 entries=3")
+
+
 def metrics(host):
     """What Prometheus reads: the value of each sample, and the type of each
     family, all of whose samples follow it."""

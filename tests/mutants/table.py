@@ -446,6 +446,27 @@ MUTANTS = [
       "us -= (int64_t)(count_packets(processor) - packets) * PACKET_US;",
       "")),
 
+    ("debt-place",
+     "A port pays for another one in its place of the table.",
+     "tests/unit/test_debt.c",
+     ("src/debt.c",
+      "if (ports[i].key != key) {",
+      "if (false) {")),
+
+    ("debt-output",
+     "Output goes on to a caller in debt.",
+     "tests/unit/test_stream.c",
+     ("src/stream.c",
+      "ssize_t n; if (must_wait(s)) return; n = send_now(",
+      "ssize_t n; n = send_now(")),
+
+    ("debt-errno",
+     "What a debt takes changes errno.",
+     "tests/unit/test_debt.c",
+     ("src/debt.c",
+      "errno = error;",
+      "(void)error;")),
+
     ("debt-ports",
      "A user who has many ports pays for one.",
      "tests/unit/test_debt.c",
@@ -548,8 +569,8 @@ MUTANTS = [
      "A change makes any number of lookups.",
      "tests/unit/test_holder.c",
      ("src/holder.c",
-      "if (lookups++ == LOOKUPS_MAX)",
-      "if (lookups++ == 1000000)")),
+      "lookups_left--;",
+      "")),
 
     ("ifaddr-lost",
      "Lost events of netlink leave the addresses as they were.",
@@ -776,6 +797,13 @@ MUTANTS = [
      ("src/policy.c",
       "return (origin == ORIGIN_LOOPBACK || origin == ORIGIN_LOCAL ?",
       "return (origin != ORIGINS ?")),
+
+    ("output-bad-record",
+     "What the socket had no room for is lost if a bad record follows.",
+     "tests/blackbox/test_protocol.py -k before_a_bad_record",
+     ("src/stream.c",
+      "if (s->closing && s->outbuf == NULL)",
+      "if (s->closing)")),
 
     ("output-closed",
      "Unsent output of closed connections uses up the room of all.",
@@ -1171,6 +1199,20 @@ MUTANTS = [
      ("src/store.c",
       "sigaction(SIGBUS, &action, NULL) == -1",
       "action.sa_flags == 0")),
+
+    ("sweep-addresses",
+     "Stale entries remain on a host with 40 addresses.",
+     "tests/blackbox/test_start.py -k many_addresses",
+     ("src/registry.c",
+      "holder_begin(UINT_MAX);",
+      "holder_begin(HOLDER_LOOKUPS);")),
+
+    ("sweep-fails",
+     "A sweep goes on without the dump that it needs.",
+     "tests/unit/test_registry.c",
+     ("src/registry.c",
+      "sweep_at = TABLE_SLOTS; spare_root = spare;",
+      "spare_root = spare;")),
 
     ("sweep-dump",
      "A sweep removes entries whose server listens on another address.",

@@ -75,7 +75,7 @@ static int
 setup(void **state)
 {
 	(void)state;
-	holder_begin();
+	holder_begin(HOLDER_LOOKUPS);
 	lookups = 0;
 	looked_up = 5000;
 	without = PORT_FREE;
@@ -143,8 +143,9 @@ test_the_lookups_of_a_change_have_a_limit(void **state)
 	for (int i = 0; i < 32 / ADDRS; i++)
 		assert_true(find(USER).known);
 	assert_false(find(USER).known);
+	assert_false(find(USER).known);
 	assert_int_equal(lookups, 32);
-	holder_begin();
+	holder_begin(HOLDER_LOOKUPS);
 	assert_true(find(USER).known);
 }
 
@@ -171,7 +172,7 @@ test_ports_that_can_be_shared(void **state)
 	(void)state;
 	need_loopback();
 	for (int reuse = 0; reuse < 2; reuse++) {
-		holder_begin();
+		holder_begin(HOLDER_LOOKUPS);
 		sin.sin_addr = any;
 		fd = bind_to(&sin, reuse);
 		assert_int_equal(

@@ -4,11 +4,14 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <arpa/inet.h>
 
 #include "log.h"
 #include "registry.h"
+#include "sockdiag.h"
 
 enum {
 	PROG = 300100,
@@ -149,6 +152,44 @@ test_a_sweep_that_begins_again(void **state)
 	assert_int_equal(table_count(table), ENTRIES + TABLE_SELF);
 }
 
+/*
+ * HUP, and HUP again before all entries were looked up, which fails.  Only the
+ * first one has found the socket, which is bound to another address of lo.
+ */
+static void
+test_a_sweep_that_fails(void **state)
+{
+	struct peer root = caller(ORIGIN_LOCAL, UID_ROOT);
+	struct sockaddr_in sin = {
+	    .sin_family = AF_INET, .sin_addr = {htonl(0x7f000005)}};
+	socklen_t len = sizeof(sin);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	(void)state;
+	need_loopback();
+	assert_int_equal(sockdiag_open(), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sin, len), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sin, &len), 0);
+	for (uint32_t i = 0; i < ENTRIES; i++)
+		assert_int_equal(set(&root, PROG + i, 1), VERDICT_OK);
+	assert_int_equal(
+	    set(&root, PROG + ENTRIES, ntohs(sin.sin_port)), VERDICT_OK);
+	registry_sweep();
+	assert_true(table_count(table) > TABLE_SELF + 1); /* not at its end */
+	wrap_fail("recv", 1, ENOBUFS);
+	registry_sweep();
+	wrap_reset();
+	while (registry_tick(0) != INT64_MAX)
+		continue;
+	assert_non_null(table_lookup(table, PROG + ENTRIES, 1, IPPROTO_UDP));
+	/* the next one works again */
+	registry_sweep();
+	while (registry_tick(0) != INT64_MAX)
+		continue;
+	assert_int_equal(table_count(table), TABLE_SELF + 1);
+	close(fd);
+}
+
 int
 main(void)
 {
@@ -159,6 +200,7 @@ main(void)
 	    T(test_unset_of_one_protocol),
 	    T(test_sweep_keeps_what_is_unknown),
 	    T(test_a_sweep_that_begins_again),
+	    T(test_a_sweep_that_fails),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
