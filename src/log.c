@@ -221,12 +221,11 @@ log_verbose(void)
 	return (logger.verbose);
 }
 
-static void __attribute__((noreturn, format(printf, 2, 0)))
-fail(int status, const char *fmt, va_list ap)
+static void __attribute__((format(printf, 1, 0)))
+vemit_everywhere(const char *fmt, va_list ap)
 {
 	sink.to_stderr = sink.to_syslog = true;
 	vemit(LOG_ERR, fmt, ap);
-	exit(status);
 }
 
 void
@@ -235,7 +234,9 @@ log_fatal(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	fail(1, fmt, ap);
+	vemit_everywhere(fmt, ap);
+	va_end(ap);
+	exit(1);
 }
 
 void
@@ -244,7 +245,9 @@ log_wrong_option(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	fail(2, fmt, ap);
+	vemit_everywhere(fmt, ap);
+	va_end(ap);
+	exit(2);
 }
 
 void
