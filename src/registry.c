@@ -273,21 +273,14 @@ unset(const struct caller *caller, const struct mapping *m)
 	return (verdict);
 }
 
+/* Remove of a version what the caller may, with 0 of both protocols. */
 static enum verdict
-unset_all(const struct peer *peer, uint32_t prog, uint32_t vers, uint32_t prot)
+unset_protocols(
+    const struct caller *caller, uint32_t prog, uint32_t vers, uint32_t prot)
 {
-	const struct mapping unwanted = {
-	    .prog = prog, .vers = vers, .prot = prot};
-	struct caller caller;
-	enum verdict refused = identify(peer, &caller);
+	enum verdict refused = VERDICT_OK;
 	bool removed = false;
 
-	holder_begin(HOLDER_LOOKUPS);
-	if (refused == VERDICT_OK && prog == PMAP_PROG)
-		refused = VERDICT_DENY_SELF;
-	if (refused != VERDICT_OK)
-		return (
-		    registry_refuse(peer, refused, PMAPPROC_UNSET, &unwanted));
 	for (size_t i = 0; i < PMAP_PROTS; i++) {
 		const struct mapping *m =
 		    table_lookup(table, prog, vers, pmap_prots[i]);
@@ -295,17 +288,32 @@ unset_all(const struct peer *peer, uint32_t prog, uint32_t vers, uint32_t prot)
 
 		if (m == NULL || (prot != 0 && prot != pmap_prots[i]))
 			continue;
-		verdict = unset(&caller, m);
+		verdict = unset(caller, m);
 		if (verdict == VERDICT_OK)
 			removed = true;
 		else
 			refused = verdict;
 	}
-	/* no refusal if one of the two protocols was the caller's */
-	if (refused != VERDICT_OK && !removed)
-		return (
-		    registry_refuse(peer, refused, PMAPPROC_UNSET, &unwanted));
-	return (VERDICT_OK);
+	/* no refusal if one of the two was the caller's */
+	return (removed ? VERDICT_OK : refused);
+}
+
+static enum verdict
+unset_all(const struct peer *peer, uint32_t prog, uint32_t vers, uint32_t prot)
+{
+	const struct mapping unwanted = {
+	    .prog = prog, .vers = vers, .prot = prot};
+	struct caller caller;
+	enum verdict verdict = identify(peer, &caller);
+
+	holder_begin(HOLDER_LOOKUPS);
+	if (verdict == VERDICT_OK && prog == PMAP_PROG)
+		verdict = VERDICT_DENY_SELF;
+	if (verdict == VERDICT_OK)
+		verdict = unset_protocols(&caller, prog, vers, prot);
+	if (verdict != VERDICT_OK)
+		registry_refuse(peer, verdict, PMAPPROC_UNSET, &unwanted);
+	return (verdict);
 }
 
 enum verdict
