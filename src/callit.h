@@ -17,7 +17,7 @@
  * this host.  Knows neither the table nor the rules.
  */
 
-/* Who waits for a reply, and how to send it. */
+/* The caller that waits for a reply, and how to send it. */
 struct callit_return {
 	struct peer peer;
 	struct in_addr local_addr; /* of this host, which was called */

@@ -121,7 +121,7 @@ send_batch(int fd, unsigned begin, unsigned count)
 		bytes = out.iovs[begin].iov_len;
 	}
 	if (debt_until(only) != 0) {
-		counters.in_debt++; /* since his call was served */
+		counters.in_debt++; /* since the call was served */
 		return;
 	}
 	debt_begin(only);
@@ -317,7 +317,7 @@ datagram_send(int fd, struct in_addr from, const struct sockaddr_in *to,
 	    .msg_iov = &iov,
 	    .msg_iovlen = 1,
 	    .msg_control = &control,
-	    /* a kernel of 64 bits takes more for another one of i386 */
+	    /* no more, which is invalid in a program of 32 bits */
 	    .msg_controllen = CMSG_SPACE(sizeof(struct in_pktinfo))};
 
 	/* an initialiser may leave the padding of a union unset: gcc 15 */

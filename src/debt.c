@@ -24,7 +24,7 @@ enum {
 	FACTOR = 200,
 	REPAID_MS = 2,       /* by a short call, at least */
 	ALLOWED_MS = 500,    /* what a caller may owe */
-	CALL_MAX_MS = 60000, /* what he owes for one call at most */
+	CALL_MAX_MS = 60000, /* what one call costs at most */
 	FORGET_MS = 10000,
 	NO_ACCIDENT_US = 5000, /* no interrupt takes that long */
 	SUSPECT_CALLS = 16,
@@ -160,8 +160,8 @@ debt_of_user(uid_t uid, bool add)
 }
 
 /*
- * Return the debt of a caller on this host, or NULL if he has none.  With `add`
- * he gets one, in place of one that ended first.
+ * Return the debt of a caller on this host, or NULL if there is none.  With
+ * `add`, make one, in place of one that ended first.
  */
 static struct debt *
 debt_of(struct peer *peer, bool add)
@@ -181,7 +181,7 @@ debt_any(void)
 	return (loop_now() < last_end);
 }
 
-/* Return the debt of a caller if he may have one, or may be a suspect. */
+/* Return the debt of a caller who may owe something, or be a suspect. */
 static struct debt *
 open_debt_of(struct peer *peer)
 {

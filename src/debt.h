@@ -9,14 +9,14 @@
 #include "pmap.h"
 
 /*
- * Charge callers for the work the kernel does for them in our system calls.
- * It delivers a reply to a socket of this host within send(2), and that takes
+ * Callers pay for what the kernel does for them within our system calls.  It
+ * delivers a reply to a socket of this host within send(2), and that takes
  * long if thousands of sockets share its port, or thousands of processes watch
  * it.  So a caller on this host owes 200 times the CPU time of each system call
  * that took more than 100 us and, for each message, ten times as long as the
- * shortest one of late, because machines and tracers can be slow.  He is not
- * served while he owes more than 0.5 s.  A caller is a uid; over UDP, a source
- * address and port. Root never pays.
+ * shortest one of late, because machines and tracers can be slow.  Nobody who
+ * owes more than 0.5 s is served.  A caller is a uid; over UDP, a source
+ * address and port.  Root never pays.
  *
  * Nobody pays for others.  The kernel also receives what somebody else sends
  * within our system calls, so 5 us for each packet that this processor received
@@ -39,8 +39,8 @@ void debt_begin(struct peer *);
 
 /*
  * End it; it was for this many messages and bytes.  Return true if it took too
- * long; then this caller is a suspect, or is charged if he was one.  Over TCP
- * this finds out the uid of his socket, and stores it in the peer.
+ * long; then this caller becomes a suspect, or is charged if already one.  Over
+ * TCP this finds out the uid of the calling socket, and stores it in the peer.
  */
 bool debt_end(struct peer *, unsigned messages, size_t bytes);
 
@@ -54,8 +54,8 @@ void debt_suspect(struct peer *);
 bool debt_is_suspect(struct peer *);
 
 /*
- * Return when a caller is served again, in ms of CLOCK_MONOTONIC, or 0 if he is
- * served now; always 0 for NULL.
+ * Return when a caller is served again, in ms of CLOCK_MONOTONIC, or 0 for
+ * now; always 0 for NULL.
  */
 int64_t debt_until(struct peer *);
 

@@ -14,8 +14,8 @@
  * arrives there, at 127.0.0.1, 127.0.1.1 and then at each address of this host.
  * A lookup takes about 10 us however many sockets there are.
  *
- * Sockets with SO_REUSEADDR, of whatever users, can share a UDP port:
- * socket(7). sock_diag then names one of them.
+ * A UDP port can be shared by sockets with SO_REUSEADDR of whatever users, as
+ * socket(7) says, and sock_diag then names one of them.
  */
 
 enum {

@@ -20,8 +20,8 @@ enum {
 
 /* Who made a call. */
 struct caller {
-	uid_t uid;  /* decides what he may do; UID_UNKNOWN: anonymous */
-	uid_t user; /* decides which ports he holds; UID_UNKNOWN: none */
+	uid_t uid;  /* decides what is permitted; UID_UNKNOWN: anonymous */
+	uid_t user; /* decides which ports are held; UID_UNKNOWN: none */
 };
 
 /* An answer to what only the kernel knows. */
@@ -89,7 +89,7 @@ uid_t policy_witness(const struct caller *, const struct mapping *m);
  * program: a socket of its owner or of root is bound to its port, or one that
  * could hide such a socket by sharing the port; for an entry of root
  * or without an owner, any socket.  A caller without an identity also
- * owns the entries without an owner whose port his user holds.  FACT_OPEN if
+ * owns the entries without an owner whose port its user holds.  FACT_OPEN if
  * `use` matters, and is NULL.
  */
 enum fact policy_foreign(

@@ -27,8 +27,7 @@ static struct table *table;
 static bool keep_stale;
 
 static bool sweep_wanted;
-static bool
-    changes_as_root; /* the caller of the change, or his user, is root */
+static bool changes_as_root; /* the user of the caller is root */
 
 /* Which ports were in use when the sweep began, or are registered since. */
 static bool bound[PMAP_PROTS][PORT_MAX + 1];

@@ -92,8 +92,8 @@ const struct mapping *table_at(const struct table *, size_t i);
 size_t table_count(const struct table *);
 
 /*
- * Count the entries of one user other than root, and of all users of his class,
- * which is system accounts or all others but root.
+ * Count the entries of one user other than root, and of all users of that
+ * class, which is system accounts or all others but root.
  */
 void table_tally(
     const struct table *, uid_t uid, size_t *of_uid, size_t *of_class);

@@ -72,7 +72,7 @@ int transport_register(
 void transport_unregister(struct transport *);
 
 /*
- * Return true if the filter allows a caller: if it is NULL, or contains his
+ * Return true if the filter allows a caller: if it is NULL, or contains its
  * IPv4 address, or with `from_here` for what was received on lo or on the local
  * socket.  A filter that is not empty also allows the addresses of this host.
  * Count and log a caller that it denies.
