@@ -34,8 +34,8 @@ struct counters {
 extern struct counters counters;
 
 /*
- * Create portmap.prom in the run directory, to which log_counters() writes,
- * too. Without it, there is only the line.
+ * Create portmap.prom in the run directory.  log_counters() writes to it, too;
+ * without it, there is only the line.
  */
 void log_open_counters(int dir_fd);
 
