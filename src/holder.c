@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "holder.h"
 
-#include <errno.h>
 #include <stddef.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "ifaddr.h"
 #include "peer.h"
@@ -35,41 +32,6 @@ get_address(size_t i, struct in_addr *addr, int *ifindex)
 	return (true);
 }
 
-/* Try to share it: the kernel refuses, or close() gives it back at once. */
-bool
-holder_is_exclusive(struct in_addr addr, in_port_t port)
-{
-	const struct sockaddr_in sin = {
-	    .sin_family = AF_INET, .sin_port = port, .sin_addr = addr};
-	const int yes = 1;
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	bool in_use;
-
-	if (fd == -1)
-		return (false);
-	in_use =
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) == 0 &&
-	    bind(fd, (const struct sockaddr *)&sin, sizeof(sin)) == -1 &&
-	    errno == EADDRINUSE;
-	close(fd);
-	return (in_use);
-}
-
-/* Note whose socket receives what arrives at a port of an address. */
-static void
-add_socket(struct port_use *use, uid_t uid, uid_t user, uint32_t prot,
-    struct in_addr addr, uint32_t port)
-{
-	bool of_user = uid == user; /* no socket has UID_UNKNOWN */
-
-	use->bound = true;
-	use->by_root |= uid == UID_ROOT;
-	use->by_user |= of_user;
-	if (!of_user && user != UID_UNKNOWN && prot == IPPROTO_UDP)
-		use->shared |=
-		    !holder_is_exclusive(addr, htons((in_port_t)port));
-}
-
 struct port_use
 holder_find(uint32_t prot, uint32_t port, uid_t user)
 {
@@ -91,7 +53,10 @@ holder_find(uint32_t prot, uint32_t port, uid_t user)
 		case PORT_FREE:
 			continue;
 		case PORT_BOUND:
-			add_socket(&use, uid, user, prot, addr, port);
+			use.bound = true;
+			use.by_root |= uid == UID_ROOT;
+			/* no socket has UID_UNKNOWN */
+			use.by_user |= uid == user;
 			found = use.by_user || user == UID_UNKNOWN;
 		}
 	}

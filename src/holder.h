@@ -2,10 +2,7 @@
 #ifndef HOLDER_H
 #define HOLDER_H
 
-#include <stdbool.h>
 #include <stdint.h>
-
-#include <netinet/in.h>
 
 #include "policy.h"
 
@@ -13,9 +10,6 @@
  * Whose sockets are bound to a port: sock_diag is asked who receives what
  * arrives there, at 127.0.0.1, 127.0.1.1 and then at each address of this host.
  * A lookup takes about 10 us however many sockets there are.
- *
- * A UDP port can be shared by sockets with SO_REUSEADDR of whatever users, as
- * socket(7) says, and sock_diag then names one of them.
  */
 
 enum {
@@ -31,11 +25,5 @@ void holder_begin(unsigned lookups);
  * result is not known if sock_diag fails, or if this takes too many lookups.
  */
 struct port_use holder_find(uint32_t prot, uint32_t port, uid_t user);
-
-/*
- * Return true if a UDP port of an address of this host, in network byte order,
- * is bound, and nobody can share it.
- */
-bool holder_is_exclusive(struct in_addr, in_port_t port);
 
 #endif

@@ -177,7 +177,7 @@ policy_foreign(const struct caller *caller, const struct mapping *m,
 	else if (m->owner == UID_ROOT)
 		live = use->bound;
 	else
-		live = use->by_user || use->by_root || use->shared;
+		live = use->by_user || use->by_root;
 	return (live ? FACT_YES : FACT_NO);
 }
 

@@ -54,7 +54,6 @@ struct port_use {
 	bool bound;   /* by anybody */
 	bool by_user; /* by the user whom policy_witness() names */
 	bool by_root;
-	bool shared; /* UDP: by a socket that the user's could share it with */
 };
 
 /*
@@ -86,11 +85,10 @@ uid_t policy_witness(const struct caller *, const struct mapping *m);
 
 /*
  * Return whether `m` is a live entry of somebody else, who therefore owns its
- * program: a socket of its owner or of root is bound to its port, or one that
- * could hide such a socket by sharing the port; for an entry of root or without
- * an owner, any socket.  A caller without an identity also owns the entries
- * without an owner whose port its user holds.  FACT_OPEN if `use` matters, and
- * is NULL.
+ * program: a socket of its owner or of root is bound to its port; for an entry
+ * of root or without an owner, any socket.  A caller without an identity also
+ * owns the entries without an owner whose port its user holds.  FACT_OPEN if
+ * `use` matters, and is NULL.
  */
 enum fact policy_foreign(
     const struct caller *, const struct mapping *m, const struct port_use *use);

@@ -57,11 +57,6 @@ identify(const struct peer *peer, struct caller *caller)
 
 	if (verdict == VERDICT_ASK) {
 		socket = peer_socket_uid(peer);
-		/* else somebody else may have sent this, and be gone */
-		if (peer->prot == IPPROTO_UDP &&
-		    !holder_is_exclusive(
-			peer->from.sin_addr, peer->from.sin_port))
-			socket = UID_UNKNOWN;
 		verdict = policy_identity(peer, privileged, &socket, caller);
 	}
 	changes_as_root = caller->user == UID_ROOT;

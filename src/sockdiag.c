@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -250,6 +251,21 @@ sockdiag_exact(
 	return (state);
 }
 
+/*
+ * Return true if nobody but the owner of a UDP socket can have sent from its
+ * port while it was open: it is connected to our port, or bound to all
+ * addresses. Else others can bind the port of another address, and send from
+ * this one by IP_PKTINFO.
+ */
+static bool
+may_have_sent(const struct inet_diag_msg *msg, in_port_t port)
+{
+	static const uint32_t any[4];
+
+	return (msg->id.idiag_dport == htons(port) ||
+		memcmp(msg->id.idiag_src, any, sizeof(any)) == 0);
+}
+
 uid_t
 sockdiag_caller(uint32_t prot, const struct sockaddr_in *from,
     struct in_addr to, in_port_t port)
@@ -261,6 +277,8 @@ sockdiag_caller(uint32_t prot, const struct sockaddr_in *from,
 	    lookup(prot, from, &remote, 0, &state);
 
 	/* a socket without inode is closed, and its uid is not known */
-	return (msg == NULL || msg->idiag_inode == 0 ? UID_UNKNOWN
-						     : msg->idiag_uid);
+	if (msg == NULL || msg->idiag_inode == 0 ||
+	    (prot == IPPROTO_UDP && !may_have_sent(msg, port)))
+		return (UID_UNKNOWN);
+	return (msg->idiag_uid);
 }

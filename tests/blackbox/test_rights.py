@@ -189,46 +189,22 @@ def test_callers_over_tcp_are_the_user_of_their_socket(host, refusing):
     refusing.expect_line("refused .*reason=program")
 
 
-def shared(host, port=0, uid=0):
-    """A UDP socket on a port that other users can share."""
-    s = host.socket(socket.AF_INET, DGRAM, uid=uid)
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    s.bind(("0.0.0.0", port))
-    return s
-
-
 @pytest.mark.parametrize("server", [0, 250])
-@pytest.mark.parametrize("closes", [False, True])
-def test_who_shares_a_port_does_not_call_in_its_name(host, refusing, server,
-                                                     closes):
-    """Root or a system account runs a server like avahi-daemon."""
-    with shared(host, uid=1001) as thief:
-        port = thief.getsockname()[1]
-        with shared(host, port, uid=server) as s:
-            thief.sendto(rpc.call(rpc.SET, rpc.mapping(100005, 3, UDP, port)),
-                         ("127.0.0.1", 111))
-            if closes:
-                thief.close()
-            assert rpc.parse(s.recv(100)).body == rpc.words(0)
-    refusing.expect_line("refused proc=set .* prog=100005 .*reason=protected")
-    assert entries(host) == []
-
-
-def test_who_shares_a_port_does_not_hide_its_server(host, refusing):
-    """sock_diag names the socket that was bound last."""
-    refusing.expect("replaced ")
-    with shared(host, uid=1002) as s, host.local(uid=1002) as owner, \
-            host.local(uid=1001) as thief:
+def test_a_user_does_not_send_in_the_name_of_a_server(host, refusing, server):
+    """It is bound to one address, so that users can bind its port of another
+    one, and choose the source by IP_PKTINFO."""
+    with host.bound(DGRAM, addr="127.0.0.1", uid=server) as s:
         port = s.getsockname()[1]
-        assert owner.set(PROG, 1, UDP, port) == 1
-        with shared(host, port, uid=1001):
-            assert thief.set(PROG, 1, UDP, 5000) == 0
-            assert owner.set(PROG, 2, UDP, port) == 1
-        s.close()
-        # another's port that nobody can share hides nothing
-        with host.bound(DGRAM, port, uid=1001):
-            assert thief.set(PROG, 1, UDP, 5000) == 1
-    refusing.expect_line("refused proc=set uid=1001 .*reason=program")
+        with host.socket(socket.AF_INET, DGRAM, ("127.0.0.2", port),
+                         uid=1001) as thief:
+            info = struct.pack("=I4s4s", 0, socket.inet_aton("127.0.0.1"),
+                               bytes(4))
+            thief.sendmsg(
+                [rpc.call(rpc.SET, rpc.mapping(100005, 3, UDP, port))],
+                [(socket.IPPROTO_IP, 8, info)], 0, ("127.0.0.1", 111))
+            assert rpc.parse(s.recv(100)).body == rpc.words(0)
+    refusing.expect_line(r"refused proc=set from=127.0.0.1:\d+ .*"
+                         "prog=100005 .*reason=protected")
 
 
 @pytest.mark.parametrize("client", ["udp", "tcp"])
@@ -390,7 +366,7 @@ def test_no_port_is_privileged_while_the_limit_is_unknown(host, start, limit):
                   f"{sysctls}/ip_unprivileged_port_start"])
     daemon = start(host)
     daemon.expect("refused proc=(set|unset) .*"
-                  "reason=(reserved|owner|protected)",
+                  "reason=(reserved|owner)",
                   "cannot read net.ipv4.ip_unprivileged_port_start: ")
     with host.local() as root:
         assert root.set(100003, 3, UDP, 2049) == 1

@@ -168,12 +168,11 @@ prove_foreign(void)
 	struct port_use use = {.known = true,
 	    .bound = nondet_bool(),
 	    .by_user = nondet_bool(),
-	    .by_root = nondet_bool(),
-	    .shared = nondet_bool()};
+	    .by_root = nondet_bool()};
 	enum fact foreign;
 
 	ASSUME(caller.uid == UID_UNKNOWN || caller.uid == caller.user);
-	ASSUME(use.bound || (!use.by_user && !use.by_root && !use.shared));
+	ASSUME(use.bound || (!use.by_user && !use.by_root));
 	foreign = policy_foreign(&caller, &m, &use);
 	PROVE(foreign == FACT_YES || foreign == FACT_NO);
 	/* a stale entry is nobody's, and one's own is not somebody else's */
@@ -186,8 +185,7 @@ prove_foreign(void)
 		PROVE(foreign == FACT_YES);
 	if (m.owner != 0 && m.owner != UID_UNKNOWN) {
 		PROVE(policy_witness(&caller, &m) == m.owner);
-		PROVE((foreign == FACT_YES) ==
-		      (use.by_user || use.by_root || use.shared));
+		PROVE((foreign == FACT_YES) == (use.by_user || use.by_root));
 		REACHED("an entry of a user");
 	}
 	use.known = false;

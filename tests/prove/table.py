@@ -127,7 +127,7 @@ MUTANTS = [
      "An entry is live while anybody has a socket on its port.",
      "policy_set",
      ("src/policy.c",
-      "live = use->by_user || use->by_root || use->shared;",
+      "live = use->by_user || use->by_root;",
       "live = use->bound;")),
 
     ("policy-questions",

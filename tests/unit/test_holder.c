@@ -3,8 +3,6 @@
 #include "wrap.h"
 
 #include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "holder.h"
 #include "ifaddr.h"
@@ -21,7 +19,6 @@ enum {
 };
 
 static unsigned lookups;
-static uint32_t looked_up;      /* the port */
 static uid_t owners[ADDRS];     /* of the socket at each address */
 static enum port_state without; /* the state where there is none */
 
@@ -56,7 +53,7 @@ sockdiag_exact(
 	size_t i = 0;
 
 	assert_int_equal(prot, IPPROTO_UDP);
-	assert_int_equal(port, looked_up);
+	assert_int_equal(port, 5000);
 	while (address(i).s_addr != addr.s_addr)
 		i++;
 	assert_int_equal(ifindex, i < 2 ? PEER_LO : IFINDEX);
@@ -68,7 +65,7 @@ sockdiag_exact(
 static struct port_use
 find(uid_t user)
 {
-	return (holder_find(IPPROTO_UDP, looked_up, user));
+	return (holder_find(IPPROTO_UDP, 5000, user));
 }
 
 static int
@@ -77,7 +74,6 @@ setup(void **state)
 	(void)state;
 	holder_begin(HOLDER_LOOKUPS);
 	lookups = 0;
-	looked_up = 5000;
 	without = PORT_FREE;
 	for (size_t i = 0; i < ADDRS; i++)
 		owners[i] = UID_UNKNOWN;
@@ -149,48 +145,6 @@ test_the_lookups_of_a_change_have_a_limit(void **state)
 	assert_true(find(USER).known);
 }
 
-static int
-bind_to(struct sockaddr_in *sin, int reuse)
-{
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-	socklen_t len = sizeof(*sin);
-
-	assert_int_equal(
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof(reuse)), 0);
-	assert_int_equal(bind(fd, (struct sockaddr *)sin, len), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)sin, &len), 0);
-	return (fd);
-}
-
-static void
-test_ports_that_can_be_shared(void **state)
-{
-	struct sockaddr_in sin = {.sin_family = AF_INET};
-	const struct in_addr any = {0}, loopback = address(0);
-	int fd;
-
-	(void)state;
-	need_loopback();
-	for (int reuse = 0; reuse < 2; reuse++) {
-		holder_begin(HOLDER_LOOKUPS);
-		sin.sin_addr = any;
-		fd = bind_to(&sin, reuse);
-		assert_int_equal(
-		    holder_is_exclusive(loopback, sin.sin_port), !reuse);
-		/* the same, seen by a user who has no socket there */
-		owners[0] = OTHER;
-		looked_up = ntohs(sin.sin_port);
-		assert_int_equal(find(USER).shared, reuse);
-		assert_false(find(OTHER).shared);
-		assert_false(find(UID_UNKNOWN).shared);
-		wrap_fail_once("socket", EMFILE);
-		assert_true(find(USER).shared);
-		close(fd);
-		assert_false(holder_is_exclusive(loopback, sin.sin_port));
-		sin.sin_port = 0;
-	}
-}
-
 int
 main(void)
 {
@@ -201,7 +155,6 @@ main(void)
 	    T(test_anybody_will_do),
 	    T(test_a_failure_is_no_free_port),
 	    T(test_the_lookups_of_a_change_have_a_limit),
-	    T(test_ports_that_can_be_shared),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

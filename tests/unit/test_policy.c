@@ -318,12 +318,14 @@ static void
 test_live_entries_of_others(void **state)
 {
 	static const uid_t N = UID_UNKNOWN;
-	static const struct port_use
-	    unknown = {0},
-	    stale = {.known = true}, other = {.known = true, .bound = true},
-	    by_root = {.known = true, .bound = true, .by_root = true},
-	    by_user = {.known = true, .bound = true, .by_user = true},
-	    shared = {.known = true, .bound = true, .shared = true};
+	static const struct port_use unknown = {0}, stale = {.known = true},
+				     other = {.known = true, .bound = true},
+				     by_root = {.known = true,
+					 .bound = true,
+					 .by_root = true},
+				     by_user = {.known = true,
+					 .bound = true,
+					 .by_user = true};
 	const struct {
 		uid_t owner;
 		struct caller caller;
@@ -335,7 +337,6 @@ test_live_entries_of_others(void **state)
 	    {1001, user(1000), 1001, other, FACT_NO},
 	    {1001, user(1000), 1001, by_root, FACT_YES},
 	    {1001, user(1000), 1001, by_user, FACT_YES},
-	    {1001, user(1000), 1001, shared, FACT_YES},
 	    {1001, anonymous(1001), 1001, by_user, FACT_YES},
 	    {0, user(1000), N, stale, FACT_NO},
 	    {0, user(1000), N, other, FACT_YES},

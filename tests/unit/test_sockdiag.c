@@ -105,30 +105,40 @@ test_who_is_bound(void **state)
 static void
 test_caller(void **state)
 {
-	const struct sockaddr_in loopback = {
-	    .sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	static const struct {
+		int type;
+		uint32_t prot;
+		in_addr_t bound;
+		bool connected, known;
+	} cases[] = {
+	    {SOCK_STREAM, IPPROTO_TCP, INADDR_LOOPBACK, true, true},
+	    {SOCK_DGRAM, IPPROTO_UDP, INADDR_LOOPBACK, true, true},
+	    {SOCK_DGRAM, IPPROTO_UDP, INADDR_ANY, false, true},
+	    /* others can bind this port of 127.0.0.2, and send from it */
+	    {SOCK_DGRAM, IPPROTO_UDP, INADDR_LOOPBACK, false, false},
+	};
 
 	(void)state;
 	need_loopback();
-	for (int connected = 0; connected < 3; connected++) {
-		bool tcp = connected == 2;
-		int type = tcp ? SOCK_STREAM : SOCK_DGRAM;
-		uint32_t prot = tcp ? IPPROTO_TCP : IPPROTO_UDP, port;
-		int server = bound(AF_INET, type, 0, &port);
-		int fd = socket(AF_INET, type, 0);
-		struct sockaddr_in from = loopback, to = loopback;
+	for (size_t i = 0; i < LENGTH(cases); i++) {
+		struct sockaddr_in from = {.sin_family = AF_INET,
+				       .sin_addr = {htonl(cases[i].bound)}},
+				   to = from;
 		socklen_t len = sizeof(from);
+		uint32_t prot = cases[i].prot, port;
+		int server = bound(AF_INET, cases[i].type, 0, &port);
+		int fd = socket(AF_INET, cases[i].type, 0);
 
 		to.sin_port = htons((in_port_t)port);
-		if (!tcp)
-			assert_int_equal(bind(fd, (void *)&from, len), 0);
-		if (connected > 0)
-			assert_int_equal(
-			    connect(fd, (void *)&to, sizeof(to)), 0);
+		to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		assert_int_equal(bind(fd, (void *)&from, len), 0);
+		if (cases[i].connected)
+			assert_int_equal(connect(fd, (void *)&to, len), 0);
 		assert_int_equal(getsockname(fd, (void *)&from, &len), 0);
+		from.sin_addr = to.sin_addr;
 		assert_int_equal(
 		    sockdiag_caller(prot, &from, to.sin_addr, (in_port_t)port),
-		    geteuid());
+		    cases[i].known ? geteuid() : UID_UNKNOWN);
 		close(fd);
 		assert_int_equal(
 		    sockdiag_caller(prot, &from, to.sin_addr, (in_port_t)port),
