@@ -23,7 +23,7 @@ UNIT_TESTS = $(patsubst tests/unit/%.c,$(BUILD)/unit/%, \
 # calls that the unit tests make fail: tests/unit/wrap.h
 WRAPPED := malloc calloc realloc free setgroups setresgid setresuid prctl \
     syscall accept4 recv send sendto socket write getrandom getifaddrs \
-    __prctl_time64
+    __prctl_time64 __recv_chk
 INTEROP := build/interop
 COMPILED := all $(addprefix $(INTEROP)/,server find slow intruder.so refuse.so \
     strict.so)

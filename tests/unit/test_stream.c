@@ -218,7 +218,10 @@ test_the_rest_waits_until_a_debt_is_paid(void **state)
 	(void)replied(); /* there is room for more */
 	for (int i = 0; i < 10; i++) {
 		run(2);
-		assert_int_equal(replied(), 0);
+		sum = replied();
+		/* else this process had to wait for its turn */
+		if (loop_now() < began + 600)
+			assert_int_equal(sum, 0);
 	}
 	while (sum == 0 && loop_now() < began + 5000) {
 		stream_tick(loop_now());

@@ -161,6 +161,14 @@ WRAP(int, -1, accept4,
     (fd, addr, len, flags))
 WRAP(ssize_t, -1, recv, (int fd, void *buf, size_t n, int flags),
     (fd, buf, n, flags))
+/* what older compilers make of it with _FORTIFY_SOURCE */
+ssize_t __wrap___recv_chk(int, void *, size_t, size_t, int);
+ssize_t
+__wrap___recv_chk(int fd, void *buf, size_t n, size_t room, int flags)
+{
+	(void)room;
+	return (__wrap_recv(fd, buf, n, flags));
+}
 WRAP(ssize_t, -1, send, (int fd, const void *buf, size_t n, int flags),
     (fd, buf, n, flags))
 WRAP(ssize_t, -1, sendto,
