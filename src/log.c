@@ -573,24 +573,24 @@ append_help(
 	    name, type);
 }
 
-static void
-append_gauges(struct text *line, struct text *file, size_t entries,
-    size_t connections, size_t callits)
-{
-	const struct {
-		const char *name, *help;
-		size_t value;
-	} gauges[] = {
-	    {"entries", "Mappings, two of portmap itself included.", entries},
-	    {"connections", "Open connections.", connections},
-	    {"callits", "Forwarded calls without a reply yet.", callits},
-	};
+struct number {
+	const char *name, *help;
+	uint64_t value;
+};
 
-	for (size_t i = 0; i < sizeof(gauges) / sizeof(*gauges); i++) {
-		append(line, " %s=%zu", gauges[i].name, gauges[i].value);
-		append_help(file, gauges[i].name, "gauge", gauges[i].help);
-		append(
-		    file, "portmap_%s %zu\n", gauges[i].name, gauges[i].value);
+/* Append each as a family of its own, with the suffix in the file. */
+static void
+append_numbers(struct text *line, struct text *file, const char *type,
+    const char *suffix, const struct number *numbers, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct number *n = &numbers[i];
+		char name[32];
+
+		snprintf(name, sizeof(name), "%s%s", n->name, suffix);
+		append(line, " %s=%" PRIu64, n->name, n->value);
+		append_help(file, name, type, n->help);
+		append(file, "portmap_%s %" PRIu64 "\n", name, n->value);
 	}
 }
 
@@ -625,32 +625,6 @@ append_kinds(struct text *line, struct text *file, const char *name,
 	}
 }
 
-static void
-append_others(struct text *line, struct text *file)
-{
-	const struct {
-		const char *name, *help;
-		uint64_t value;
-	} others[] = {
-	    {"badcalls", "Calls that were not served.", counters.badcalls},
-	    {"acl_denied", "Calls denied by -a or -l.", counters.acl_denied},
-	    {"too_long", "Replies longer than their call.", counters.too_long},
-	    {"evicted", "Connections closed for others.", counters.evicted},
-	    {"idle", "Connections closed after 30 s.", counters.idle},
-	    {"lost", "Replies that could not be sent.", counters.lost},
-	    {"in_debt", "UDP calls of callers in debt.", counters.in_debt},
-	};
-
-	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
-		char name[32];
-
-		snprintf(name, sizeof(name), "%s_total", others[i].name);
-		append(line, " %s=%" PRIu64, others[i].name, others[i].value);
-		append_help(file, name, "counter", others[i].help);
-		append(file, "portmap_%s %" PRIu64 "\n", name, others[i].value);
-	}
-}
-
 void
 log_open_counters(int dir_fd)
 {
@@ -663,9 +637,24 @@ log_open_counters(int dir_fd)
 void
 log_counters(size_t entries, size_t connections, size_t callits)
 {
+	const struct number gauges[] = {
+	    {"entries", "Mappings, two of portmap itself included.", entries},
+	    {"connections", "Open connections.", connections},
+	    {"callits", "Forwarded calls without a reply yet.", callits},
+	};
+	const struct number others[] = {
+	    {"badcalls", "Calls that were not served.", counters.badcalls},
+	    {"acl_denied", "Calls denied by -a or -l.", counters.acl_denied},
+	    {"too_long", "Replies longer than their call.", counters.too_long},
+	    {"evicted", "Connections closed for others.", counters.evicted},
+	    {"idle", "Connections closed after 30 s.", counters.idle},
+	    {"lost", "Replies that could not be sent.", counters.lost},
+	    {"in_debt", "UDP calls of callers in debt.", counters.in_debt},
+	};
 	struct text line = {.used = 0}, file = {.used = 0};
 
-	append_gauges(&line, &file, entries, connections, callits);
+	append_numbers(&line, &file, "gauge", "", gauges,
+	    sizeof(gauges) / sizeof(*gauges));
 	append_calls(&line, &file);
 	append_help(&file, "refused_total", "counter",
 	    "Changes that were refused, by reason.");
@@ -675,7 +664,8 @@ log_counters(size_t entries, size_t connections, size_t callits)
 	    "Calls to be forwarded, by result.");
 	append_kinds(&line, &file, "callit", "result", callit_names,
 	    counters.callits, 0, CALLIT_OUTCOMES);
-	append_others(&line, &file);
+	append_numbers(&line, &file, "counter", "_total", others,
+	    sizeof(others) / sizeof(*others));
 	emit(LOG_INFO, "counters%s", line.bytes);
 	if (counters_fd != -1 &&
 	    (pwrite(counters_fd, file.bytes, file.used, 0) !=

@@ -254,7 +254,7 @@ sockdiag_exact(
 /*
  * Return true if nobody but the owner of a UDP socket can have sent from its
  * port while it was open: it is connected to our port, or bound to all
- * addresses. Else others can bind the port of another address, and send from
+ * addresses.  Else others can bind the port of another address, and send from
  * this one by IP_PKTINFO.
  */
 static bool
