@@ -365,8 +365,7 @@ def test_no_port_is_privileged_while_the_limit_is_unknown(host, start, limit):
         host.run(["mount", "--bind", "/run/limit",
                   f"{sysctls}/ip_unprivileged_port_start"])
     daemon = start(host)
-    daemon.expect("refused proc=(set|unset) .*"
-                  "reason=(reserved|owner)",
+    daemon.expect("refused proc=(set|unset) .*reason=(reserved|owner)",
                   "cannot read net.ipv4.ip_unprivileged_port_start: ")
     with host.local() as root:
         assert root.set(100003, 3, UDP, 2049) == 1
