@@ -90,6 +90,7 @@ UNITS := $(if $(UNITDIR),$(addprefix portmap,.service .socket \
 # The names that other units require: links next to the units, not Alias=, whose
 # links in /etc outlive an uninstall.
 UNIT_LINKS := $(if $(UNITDIR),service socket)
+GENERATOR := $(if $(UNITDIR),$(UNITDIR)-generators/portmap-generator)
 # RPCINFO=yes also installs rpcinfo, whose name is that of rpcbind's.  It is for
 # all users, and scripts call it in SBINDIR.
 RPCINFO ?=
@@ -99,7 +100,7 @@ RPCINFO_LINK = $(if $(RPCINFO),$(filter-out $(SBINDIR)/rpcinfo, \
 TO_INSTALL = $(if $(RPCINFO),$(PROGRAMS),$(filter-out rpcinfo,$(PROGRAMS)))
 INSTALLED = $(TO_INSTALL:%=$(SBINDIR)/%) $(TO_INSTALL:%=$(MANDIR)/man8/%.8) \
     $(MANDIR)/man7/portmap.7 $(RPCINFO_LINK) \
-    $(UNITS:%=$(UNITDIR)/%) $(UNIT_LINKS:%=$(UNITDIR)/rpcbind.%) \
+    $(UNITS:%=$(UNITDIR)/%) $(UNIT_LINKS:%=$(UNITDIR)/rpcbind.%) $(GENERATOR) \
     $(if $(SYSVDIR),$(SYSVDIR)/portmap)
 ADAPT = sed -e 's,/usr/sbin/portmap,$(SBINDIR)/portmap,' \
     -e 's,^User=daemon$$,User=$(RPCUSER),'
@@ -122,6 +123,8 @@ install: all
 	    $(ADAPT) src/init/$$unit >$$to; chmod 644 $$to; done
 	set -e; for type in $(UNIT_LINKS); do \
 	    ln -sf portmap.$$type $(DESTDIR)$(UNITDIR)/rpcbind.$$type; done
+	set -e; for to in $(GENERATOR:%=$(DESTDIR)%); do \
+	    install -m 755 src/init/portmap.generator $$to; done
 	set -e; for to in $(SYSVDIR:%=$(DESTDIR)%/portmap); do \
 	    $(ADAPT) src/init/$(INITSCRIPT) >$$to; chmod 755 $$to; done
 	$(if $(DESTDIR),,@printf '%s\n' $(NEXT))

@@ -46,6 +46,7 @@ def files(directory):
           "usr/local/lib/systemd/system/portmap-abstract.socket",
           "usr/local/lib/systemd/system/rpcbind.service",
           "usr/local/lib/systemd/system/rpcbind.socket",
+          "usr/local/lib/systemd/system-generators/portmap-generator",
           "etc/init.d/portmap"}),
     ({"PREFIX": "/usr", "SBINDIR": "/sbin", "MANDIR": "/usr/man",
       "UNITDIR": "", "SYSVDIR": "/etc/rc.d"},
@@ -63,7 +64,8 @@ def files(directory):
       "lib/systemd/system/portmap.socket",
       "lib/systemd/system/portmap-abstract.socket",
       "lib/systemd/system/rpcbind.service",
-      "lib/systemd/system/rpcbind.socket"})])
+      "lib/systemd/system/rpcbind.socket",
+      "lib/systemd/system-generators/portmap-generator"})])
 def test_uninstall_removes_what_install_installs(tree, tmp_path, variables,
                                                  expected):
     x = tmp_path / "x"
@@ -79,7 +81,8 @@ def test_uninstall_removes_what_install_installs(tree, tmp_path, variables,
         assert os.readlink(link) == {"rpcinfo": "../sbin/rpcinfo"}.get(
             link.name, link.name.replace("rpcbind", "portmap"))
     for path in map(x.joinpath, expected):
-        program = bool({"bin", "sbin", "init.d", "rc.d"} & set(path.parts))
+        program = bool({"bin", "sbin", "init.d", "rc.d", "system-generators"}
+                       & set(path.parts))
         assert path.stat().st_mode & 0o777 == (0o755 if program else 0o644)
         for parent in path.relative_to(x).parents[:-1]:
             assert (x / parent).stat().st_mode & 0o777 == 0o755
@@ -103,6 +106,26 @@ def test_paths_and_user_of_the_units(tree, tmp_path):
     assert "\nExecStart=/opt/sbin/portmap -f" in unit
     assert "\nUser=rpc\n" in unit
     assert "\ndaemon=/opt/sbin/portmap\n" in script
+
+
+@pytest.mark.parametrize("first_line, knows_it", [
+    ("systemd 252 (252.39-1~deb12u1)", False), ("systemd 253", False),
+    ("systemd 254 (254.1)", True), ("systemd 257 (257.9-1)", True),
+    ("systemd 260~rc1", True), ("something else", False)])
+def test_generator_adds_what_this_systemd_knows(tmp_path, first_line,
+                                                knows_it):
+    systemctl = tmp_path / "bin/systemctl"
+    systemctl.parent.mkdir()
+    systemctl.write_text(f"#!/bin/sh\necho '{first_line}'\necho +PAM +AUDIT\n")
+    systemctl.chmod(0o755)
+    subprocess.run(["sh", ROOT / "src/init/portmap.generator",
+                    *(tmp_path / name for name in ("normal", "early", "late"))],
+                   env={"PATH": f"{systemctl.parent}:/usr/bin:/bin"},
+                   check=True)
+    written = {path: (tmp_path / path).read_text() for path in
+               files(tmp_path) - {"bin/systemctl"}}
+    assert written == ({"normal/portmap.service.d/50-restart-mode.conf":
+                        "[Service]\nRestartMode=direct\n"} if knows_it else {})
 
 
 @pytest.mark.slow
