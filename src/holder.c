@@ -1,64 +1,84 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "holder.h"
 
-#include <stddef.h>
-
-#include "ifaddr.h"
+#include "loop.h"
 #include "peer.h"
 #include "sockdiag.h"
 
-static unsigned lookups_left;
+enum {
+	FACTOR = 100, /* what takes a time, takes a hundredth of the time */
+	ALLOWED_MS = 500,
+	PAYERS = 4096 /* more than there are local users */
+};
 
-void
-holder_begin(unsigned lookups)
+static int64_t paid[PAYERS]; /* ms: when all is paid for */
+
+struct finding {
+	struct port_use use;
+	uid_t user;
+};
+
+/* A socket of this user is bound to the port. */
+static void
+note(uid_t uid, void *arg)
 {
-	lookups_left = lookups;
+	struct finding *f = arg;
+
+	f->use.bound = true;
+	f->use.by_root |= uid == UID_ROOT;
+	if (uid == f->user) /* no socket has UID_UNKNOWN */
+		f->use.by_user = true;
+	else
+		f->use.by_others = true;
 }
 
-/*
- * Get the i-th address to look at: 127.0.0.1; 127.0.1.1, to which Debian maps
- * the name of the host; then those of the interfaces.
- */
-static bool
-get_address(size_t i, struct in_addr *addr, int *ifindex)
+bool
+holder_must_wait(uid_t payer)
 {
-	static const in_addr_t loopback[] = {INADDR_LOOPBACK, 0x7f000101};
-	const size_t n = sizeof(loopback) / sizeof(*loopback);
+	return (payer != UID_ROOT &&
+		paid[payer % PAYERS] > loop_now() + ALLOWED_MS);
+}
 
-	if (i >= n)
-		return (ifaddr_get(i - n, addr, ifindex));
-	addr->s_addr = htonl(loopback[i]);
-	*ifindex = PEER_LO;
-	return (true);
+/* Charge the payer for the CPU time since `began`, in us. */
+static void
+charge(uid_t payer, int64_t began)
+{
+	int64_t *end = &paid[payer % PAYERS];
+
+	if (*end < loop_now())
+		*end = loop_now();
+	*end += (loop_cpu_clock() - began) * FACTOR / 1000;
+	loop_clock(); /* this may have been longer than a slice */
 }
 
 struct port_use
-holder_find(uint32_t prot, uint32_t port, uid_t user)
+holder_glance(uid_t payer, uint32_t prot, uint32_t port, uid_t user)
 {
-	struct port_use use = {.known = true};
-	struct in_addr addr;
-	int ifindex;
-	bool found = false;
+	const struct in_addr loopback = {htonl(INADDR_LOOPBACK)};
+	struct finding f = {.user = user};
+	int64_t began = loop_cpu_clock();
+	enum port_state state;
 	uid_t uid;
 
-	for (size_t i = 0; !found && get_address(i, &addr, &ifindex); i++) {
-		if (i > 1 && addr.s_addr == htonl(INADDR_LOOPBACK))
-			continue;
-		if (lookups_left == 0)
-			return ((struct port_use){.known = false});
-		lookups_left--;
-		switch (sockdiag_exact(prot, addr, ifindex, port, &uid)) {
-		case PORT_UNKNOWN:
-			return ((struct port_use){.known = false});
-		case PORT_FREE:
-			continue;
-		case PORT_BOUND:
-			use.bound = true;
-			use.by_root |= uid == UID_ROOT;
-			/* no socket has UID_UNKNOWN */
-			use.by_user |= uid == user;
-			found = use.by_user || user == UID_UNKNOWN;
-		}
-	}
-	return (use);
+	if (holder_must_wait(payer))
+		return (f.use);
+	state = sockdiag_exact(prot, loopback, PEER_LO, port, &uid);
+	f.use.known = state != PORT_UNKNOWN;
+	if (state == PORT_BOUND)
+		note(uid, &f);
+	charge(payer, began);
+	return (f.use);
+}
+
+struct port_use
+holder_search(uid_t payer, uint32_t prot, uint32_t port, uid_t user, bool idle)
+{
+	struct finding f = {.user = user};
+	int64_t began = loop_cpu_clock();
+
+	if (holder_must_wait(payer))
+		return (f.use);
+	f.use.known = sockdiag_dump(prot, port, idle, note, &f) == 0;
+	charge(payer, began);
+	return (f.use);
 }

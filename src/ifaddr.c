@@ -133,16 +133,6 @@ ifaddr_open(void)
 }
 
 bool
-ifaddr_get(size_t i, struct in_addr *addr, int *ifindex)
-{
-	if (i >= ifaddrs_count)
-		return (false);
-	*addr = ifaddrs[i].addr;
-	*ifindex = ifaddrs[i].ifindex;
-	return (true);
-}
-
-bool
 ifaddr_is_own(struct in_addr addr)
 {
 	for (size_t i = 0; i < ifaddrs_count; i++)

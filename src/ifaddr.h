@@ -3,7 +3,6 @@
 #define IFADDR_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #include <netinet/in.h>
 
@@ -14,12 +13,6 @@
 
 /* Read the list, and watch for changes.  Return 0, or -1 with errno. */
 int ifaddr_open(void);
-
-/*
- * Store address `i` of this host, from 0 on, and the index of its interface.
- * Return false at the end.
- */
-bool ifaddr_get(size_t i, struct in_addr *, int *ifindex);
 
 /* Return true for an address of this host. */
 bool ifaddr_is_own(struct in_addr);

@@ -69,6 +69,13 @@ complain(const struct mapping *m)
 		: clnt_spcreateerror("is portmap running?"));
 }
 
+static void
+note_lowest(uid_t uid, void *lowest)
+{
+	if (uid < *(uid_t *)lowest)
+		*(uid_t *)lowest = uid;
+}
+
 /*
  * Choose the owner of a mapping: the user whose socket holds the port, so that
  * a server can replace and remove its own entry later.  Return false after a
@@ -77,8 +84,9 @@ complain(const struct mapping *m)
 static bool
 choose_owner(struct mapping *m, unsigned long line, bool keep)
 {
-	if (sockdiag_lowest(m->prot, m->port, &m->owner) == -1)
-		m->owner = UID_UNKNOWN;
+	m->owner = UID_UNKNOWN;
+	if (sockdiag_dump(m->prot, m->port, true, note_lowest, &m->owner) == -1)
+		m->owner = UID_UNKNOWN; /* it may not be the lowest */
 	if (m->owner == UID_UNKNOWN && !keep) {
 		fprintf(stderr,
 		    "pmap_set: line %lu: program %" PRIu32 " version %" PRIu32

@@ -173,7 +173,7 @@ policy_foreign(const struct caller *caller, const struct mapping *m,
 	if (!use->known)
 		return (FACT_UNKNOWN);
 	if (m->owner == UID_UNKNOWN)
-		live = use->bound && !(anonymous && use->by_user);
+		live = anonymous ? use->by_others : use->bound;
 	else if (m->owner == UID_ROOT)
 		live = use->bound;
 	else

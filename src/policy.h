@@ -29,10 +29,10 @@ enum fact {
 	FACT_OPEN, /* nobody has asked yet */
 	FACT_NO,
 	FACT_YES,
-	FACT_UNKNOWN, /* sock_diag failed, or it took too many lookups */
+	FACT_UNKNOWN, /* sock_diag failed, or searches take too long */
 };
 
-/* What matters for the verdict on a SET, and takes lookups. */
+/* What matters for the verdict on a SET, and only the kernel knows. */
 enum question {
 	ASK_HOLDS,     /* the user has a socket on the new port */
 	ASK_PROGRAM,   /* another user owns the program */
@@ -54,6 +54,7 @@ struct port_use {
 	bool bound;   /* by anybody */
 	bool by_user; /* by the user whom policy_witness() names */
 	bool by_root;
+	bool by_others; /* than that user */
 };
 
 /*
@@ -87,8 +88,8 @@ uid_t policy_witness(const struct caller *, const struct mapping *m);
  * Return whether `m` is a live entry of somebody else, who therefore owns its
  * program: a socket of its owner or of root is bound to its port; for an entry
  * of root or without an owner, any socket.  A caller without an identity also
- * owns the entries without an owner whose port its user holds.  FACT_OPEN if
- * `use` matters, and is NULL.
+ * owns the entries without an owner whose port nobody but its user holds.
+ * FACT_OPEN if `use` matters, and is NULL.
  */
 enum fact policy_foreign(
     const struct caller *, const struct mapping *m, const struct port_use *use);

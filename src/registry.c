@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "registry.h"
 
-#include <errno.h>
-#include <limits.h>
-#include <string.h>
-
 #include <rpc/rpc.h>
 
 #include <rpc/pmap_prot.h>
@@ -15,39 +11,21 @@
 #include "loop.h"
 #include "peer.h"
 #include "policy.h"
-#include "sockdiag.h"
 
 enum {
 	SWEEP_US = 2000, /* of an iteration, for stale entries */
+	SWEEP_WAIT_MS = 20,
 	SWEEP_AGAIN_MS = 60000,
-	USUAL_CALLS = 4 /* of the kernel, in a change */
+	USUAL_CALLS = 4 /* of the kernel, to identify a caller */
 };
 
 static struct table *table;
 static bool keep_stale;
-
 static bool sweep_wanted;
-static bool changes_as_root; /* the user of the caller is root */
-
-/* Which ports were in use when the sweep began, or are registered since. */
-static bool bound[PMAP_PROTS][PORT_MAX + 1];
-
-static bool *
-bound_at(uint32_t prot, uint32_t port)
-{
-	return (&bound[prot == pmap_prots[0] ? 0 : 1][port]);
-}
-
-static void
-note_bound(uint32_t prot, uint32_t port, uid_t uid)
-{
-	(void)uid;
-	*bound_at(prot, port) = true;
-}
 
 /* Find out who is calling.  Return VERDICT_OK, or why that is not known. */
 static enum verdict
-identify(const struct peer *peer, struct caller *caller)
+identify(struct peer *peer, struct caller *caller)
 {
 	/* source ports matter on loopback only */
 	unsigned privileged =
@@ -55,23 +33,29 @@ identify(const struct peer *peer, struct caller *caller)
 	enum verdict verdict = policy_identity(peer, privileged, NULL, caller);
 	uid_t socket;
 
-	if (verdict == VERDICT_ASK) {
-		socket = peer_socket_uid(peer);
-		verdict = policy_identity(peer, privileged, &socket, caller);
-	}
-	changes_as_root = caller->user == UID_ROOT;
-	return (verdict);
+	if (verdict != VERDICT_ASK)
+		return (verdict);
+	debt_begin(peer); /* thousands of sockets may be in the way */
+	socket = peer_socket_uid(peer);
+	debt_end(peer, USUAL_CALLS, 0);
+	return (policy_identity(peer, privileged, &socket, caller));
 }
 
-/* Look up the port of an entry, for policy_foreign(). */
+/* Find out who uses the port of an entry, for policy_foreign(). */
 static struct port_use
 use_of(const struct caller *caller, const struct mapping *m)
 {
+	uid_t witness = policy_witness(caller, m);
+	struct port_use use;
+
 	/* what an owner has registered may be in another network namespace */
 	if (keep_stale && m->owner != UID_UNKNOWN)
 		return ((struct port_use){
 		    .known = true, .bound = true, .by_user = true});
-	return (holder_find(m->prot, m->port, policy_witness(caller, m)));
+	use = holder_glance(caller->user, m->prot, m->port, witness);
+	if (!use.known || policy_foreign(caller, m, &use) == FACT_YES)
+		return (use);
+	return (holder_search(caller->user, m->prot, m->port, witness, false));
 }
 
 static enum fact
@@ -98,45 +82,26 @@ is_program_foreign(const struct caller *caller, uint32_t prog)
 	return (fact);
 }
 
-/* Return whether root has bound a TCP socket to a port. */
+/*
+ * Return whether the caller's user has a socket on the port of `m`.  With
+ * `idle`, a TCP socket need not listen, because servers in Python register
+ * before they do.  That search is expensive, so it is for root only.
+ */
 static enum fact
-root_has_bound(uint32_t port)
+holds(const struct caller *caller, const struct mapping *m, bool idle)
 {
-	uid_t lowest;
-
-	if (sockdiag_lowest(IPPROTO_TCP, port, &lowest) == -1)
-		return (FACT_UNKNOWN);
-	return (lowest == UID_ROOT ? FACT_YES : FACT_NO);
-}
-
-/* Return whether the caller's user has a socket on the port of `m`. */
-static enum fact
-holds(const struct caller *caller, const struct mapping *m)
-{
+	uid_t user = caller->user;
 	struct port_use use;
 
-	if (caller->user == UID_UNKNOWN)
+	if (user == UID_UNKNOWN)
 		return (FACT_NO);
-	use = holder_find(m->prot, m->port, caller->user);
+	use = holder_glance(user, m->prot, m->port, user);
+	if (use.known && !use.by_user)
+		use = holder_search(
+		    user, m->prot, m->port, user, idle && user == UID_ROOT);
 	if (!use.known)
 		return (FACT_UNKNOWN);
 	return (use.by_user ? FACT_YES : FACT_NO);
-}
-
-/*
- * The same for the port that is to be registered.  Servers in Python register a
- * TCP port before they listen on it; the dump that finds it is expensive, so it
- * is for root only.
- */
-static enum fact
-will_hold(const struct caller *caller, const struct mapping *want)
-{
-	enum fact fact = holds(caller, want);
-
-	if (fact == FACT_NO && caller->user == UID_ROOT &&
-	    want->prot == IPPROTO_TCP)
-		fact = root_has_bound(want->port);
-	return (fact);
 }
 
 /* Answer a question of policy_set(). */
@@ -146,11 +111,11 @@ answer(enum question question, const struct caller *caller,
 {
 	switch (question) {
 	case ASK_HOLDS:
-		return (will_hold(caller, want));
+		return (holds(caller, want, true));
 	case ASK_PROGRAM:
 		return (is_program_foreign(caller, want->prog));
 	case ASK_HOLDS_OLD:
-		return (keep_stale ? FACT_YES : holds(caller, same));
+		return (keep_stale ? FACT_YES : holds(caller, same, false));
 	case QUESTIONS:
 		break;
 	}
@@ -193,8 +158,6 @@ put(const struct mapping *want, const struct mapping *same)
 	if (same != NULL)
 		log_replaced(same, want);
 	table_put(table, want);
-	/* a sweep that began before must not take this port for a free one */
-	note_bound(want->prot, want->port, want->owner);
 }
 
 enum verdict
@@ -206,26 +169,14 @@ registry_refuse(const struct peer *peer, enum verdict verdict, uint32_t proc,
 	return (verdict);
 }
 
-/*
- * Charge the caller for long lookups, but not root, who may need dumps:
- * root_has_bound().
- */
-static void
-end_change(struct peer *peer)
-{
-	loop_clock(); /* this can be longer than a slice */
-	debt_end(changes_as_root ? NULL : peer, USUAL_CALLS, 0);
-}
-
 static enum verdict
-set(const struct peer *peer, struct mapping *want)
+set(struct peer *peer, struct mapping *want)
 {
 	struct caller caller;
 	enum verdict verdict = identify(peer, &caller);
 	const struct mapping *same =
 	    table_lookup(table, want->prog, want->vers, want->prot);
 
-	holder_begin(HOLDER_LOOKUPS);
 	want->owner = caller.uid;
 	if (verdict == VERDICT_OK)
 		verdict = judge(&caller, want, same);
@@ -241,11 +192,8 @@ set(const struct peer *peer, struct mapping *want)
 enum verdict
 registry_set(struct peer *peer, struct mapping *want)
 {
-	enum verdict verdict;
+	enum verdict verdict = set(peer, want);
 
-	debt_begin(peer);
-	verdict = set(peer, want);
-	end_change(peer);
 	/* stale entries must not keep a program from others for ever */
 	sweep_wanted |= verdict == VERDICT_DENY_BUSY;
 	return (verdict);
@@ -292,15 +240,14 @@ unset_protocols(
 	return (removed ? VERDICT_OK : refused);
 }
 
-static enum verdict
-unset_all(const struct peer *peer, uint32_t prog, uint32_t vers, uint32_t prot)
+enum verdict
+registry_unset(struct peer *peer, uint32_t prog, uint32_t vers, uint32_t prot)
 {
 	const struct mapping unwanted = {
 	    .prog = prog, .vers = vers, .prot = prot};
 	struct caller caller;
 	enum verdict verdict = identify(peer, &caller);
 
-	holder_begin(HOLDER_LOOKUPS);
 	if (verdict == VERDICT_OK && prog == PMAP_PROG)
 		verdict = VERDICT_DENY_SELF;
 	if (verdict == VERDICT_OK)
@@ -310,21 +257,9 @@ unset_all(const struct peer *peer, uint32_t prog, uint32_t vers, uint32_t prot)
 	return (verdict);
 }
 
-enum verdict
-registry_unset(struct peer *peer, uint32_t prog, uint32_t vers, uint32_t prot)
-{
-	enum verdict verdict;
-
-	debt_begin(peer);
-	verdict = unset_all(peer, prog, vers, prot);
-	end_change(peer);
-	return (verdict);
-}
-
 /*
- * Removal of stale entries: some in each iteration, because each takes a lookup
- * for each address of this host.  These miss sockets that are bound to another
- * address or interface, so a dump of all bound ports comes first.
+ * Removal of stale entries: some in each iteration, because each takes a
+ * search.
  */
 
 static size_t sweep_at = TABLE_SLOTS; /* the slot to check next */
@@ -337,11 +272,12 @@ remove_if_stale(const struct mapping *m)
 {
 	struct port_use use;
 
-	if (m->prog == PMAP_PROG || *bound_at(m->prot, m->port) ||
-	    (spare_root && m->owner == UID_ROOT))
+	if (m->prog == PMAP_PROG || (spare_root && m->owner == UID_ROOT))
 		return;
-	holder_begin(UINT_MAX);
-	use = holder_find(m->prot, m->port, UID_UNKNOWN);
+	use = holder_glance(UID_UNKNOWN, m->prot, m->port, UID_UNKNOWN);
+	if (use.known && !use.bound)
+		use = holder_search(
+		    UID_UNKNOWN, m->prot, m->port, UID_UNKNOWN, false);
 	if (!use.known || use.bound)
 		return;
 	log_stale(m);
@@ -357,14 +293,15 @@ report_sweep(void)
 	report_wanted = false;
 }
 
-/* Check entries for at most SWEEP_US microseconds. */
+/* Check entries, for at most SWEEP_US and while searches are possible. */
 static void
 sweep_some(void)
 {
 	int64_t end = loop_clock() + SWEEP_US;
 	const struct mapping *m;
 
-	while (sweep_at < TABLE_SLOTS && loop_clock() < end)
+	while (sweep_at < TABLE_SLOTS && loop_clock() < end &&
+	       !holder_must_wait(UID_UNKNOWN))
 		if ((m = table_at(table, sweep_at++)) != NULL)
 			remove_if_stale(m);
 	if (sweep_at == TABLE_SLOTS)
@@ -374,22 +311,9 @@ sweep_some(void)
 static void
 sweep(bool spare)
 {
-	sweep_at = TABLE_SLOTS;
 	spare_root = spare;
 	stale = 0;
-	if (keep_stale || table_count(table) == TABLE_SELF) {
-		report_sweep();
-		return;
-	}
-	memset(bound, false, sizeof(bound));
-	for (size_t i = 0; i < PMAP_PROTS; i++)
-		if (sockdiag_dump(pmap_prots[i], note_bound) == -1) {
-			if (errno != EBADF) /* reported at the start */
-				log_error("sock_diag", errno);
-			report_wanted = false;
-			return;
-		}
-	sweep_at = 0;
+	sweep_at = keep_stale ? TABLE_SLOTS : 0;
 	sweep_some();
 }
 
@@ -412,7 +336,9 @@ registry_tick(int64_t now)
 		again = now + SWEEP_AGAIN_MS;
 	}
 	sweep_wanted = false;
-	return (sweep_at < TABLE_SLOTS ? now : INT64_MAX);
+	if (sweep_at == TABLE_SLOTS)
+		return (INT64_MAX);
+	return (holder_must_wait(UID_UNKNOWN) ? now + SWEEP_WAIT_MS : now);
 }
 
 /*

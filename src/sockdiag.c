@@ -15,6 +15,7 @@
 
 enum {
 	/* values of enum in the kernel's net/tcp_states.h */
+	STATE_CLOSE = 1 << 7, /* of UDP: not connected */
 	STATE_LISTEN = 1 << 10,
 	STATE_BOUND_INACTIVE = 1 << 13
 };
@@ -22,6 +23,9 @@ enum {
 struct request {
 	struct nlmsghdr nlh;
 	struct inet_diag_req_v2 diag;
+	/* of a dump only: one port, as a program of two comparisons */
+	struct nlattr filter;
+	struct inet_diag_bc_op ops[4];
 };
 
 static int diag_fd = -1;
@@ -66,7 +70,9 @@ ask(struct request *r, uint16_t flags)
 {
 	static const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
 
-	r->nlh = (struct nlmsghdr){.nlmsg_len = sizeof(*r),
+	r->nlh = (struct nlmsghdr){
+	    .nlmsg_len = flags & NLM_F_DUMP ? sizeof(*r)
+					    : offsetof(struct request, filter),
 	    .nlmsg_type = SOCK_DIAG_BY_FAMILY,
 	    .nlmsg_flags = NLM_F_REQUEST | flags,
 	    .nlmsg_seq = ++sequence};
@@ -74,7 +80,7 @@ ask(struct request *r, uint16_t flags)
 		return (0);
 	if (dumping)
 		discard();
-	if (sendto(diag_fd, r, sizeof(*r), MSG_DONTWAIT,
+	if (sendto(diag_fd, r, r->nlh.nlmsg_len, MSG_DONTWAIT,
 		(const struct sockaddr *)&kernel, sizeof(kernel)) == -1)
 		return (0);
 	dumping = (flags & NLM_F_DUMP) != 0;
@@ -100,15 +106,31 @@ socket_of(struct nlmsghdr *nlh)
 	return (NLMSG_DATA(nlh));
 }
 
-/* Dump the sockets of one family that are in these states. */
+/*
+ * Dump the sockets of one family and port that are in these states.  The kernel
+ * looks at all sockets for the first message, so it misses none unless they do
+ * not fit: then they could be closed while it waits for us.
+ */
 static int
-dump_family(uint8_t family, uint32_t prot, uint32_t states,
-    void (*found)(uint32_t prot, uint32_t port, uid_t uid))
+dump_family(uint8_t family, uint32_t prot, uint32_t port, uint32_t states,
+    void (*found)(uid_t uid, void *arg), void *arg)
 {
+	enum {
+		OP = sizeof(struct inet_diag_bc_op),
+		REJECT = 4 /* to jump beyond the end */
+	};
 	struct request r = {.diag = {.sdiag_family = family,
 				.sdiag_protocol = (uint8_t)prot,
-				.idiag_states = states}};
+				.idiag_states = states},
+	    .filter = {sizeof(r.filter) + sizeof(r.ops),
+		INET_DIAG_REQ_BYTECODE},
+	    /* the value of a comparison is in the next one */
+	    .ops = {{INET_DIAG_BC_S_GE, 2 * OP, 4 * OP + REJECT},
+		{.no = (uint16_t)port},
+		{INET_DIAG_BC_S_LE, 2 * OP, 2 * OP + REJECT},
+		{.no = (uint16_t)port}}};
 	const struct inet_diag_msg *msg;
+	bool first = true;
 	struct nlmsghdr *nlh;
 
 	errno = EPROTO;
@@ -120,68 +142,38 @@ dump_family(uint8_t family, uint32_t prot, uint32_t states,
 				errno = error_of(nlh);
 				return (errno == 0 ? 0 : -1);
 			}
-			if ((msg = socket_of(nlh)) == NULL ||
+			if (!first)
+				errno = EOVERFLOW;
+			if (!first || (msg = socket_of(nlh)) == NULL ||
 			    (nlh->nlmsg_flags & NLM_F_DUMP_INTR) != 0)
 				return (-1);
-			found(prot, ntohs(msg->id.idiag_sport), msg->idiag_uid);
+			found(msg->idiag_uid, arg);
 		}
+		first = false;
 	}
 	return (-1);
 }
 
 int
-sockdiag_dump(
-    uint32_t prot, void (*found)(uint32_t prot, uint32_t port, uid_t uid))
+sockdiag_dump(uint32_t prot, uint32_t port, bool idle,
+    void (*found)(uid_t uid, void *arg), void *arg)
 {
-	uint32_t states =
-	    prot == IPPROTO_TCP ? STATE_LISTEN | STATE_BOUND_INACTIVE : ~0u;
+	uint32_t states = STATE_CLOSE;
 
 	if (diag_fd == -1) {
 		errno = EBADF;
 		return (-1);
 	}
-	if (dump_family(AF_INET, prot, states, found) == -1)
+	if (prot == IPPROTO_TCP)
+		states = STATE_LISTEN | (idle ? STATE_BOUND_INACTIVE : 0);
+	if (dump_family(AF_INET, prot, port, states, found, arg) == -1)
 		return (-1);
-	return (dump_family(AF_INET6, prot, states, found));
-}
-
-/* What sockdiag_lowest() looks for, and has found. */
-static uint32_t wanted;
-static uid_t lowest;
-
-static void
-note_lowest(uint32_t prot, uint32_t port, uid_t uid)
-{
-	(void)prot;
-	if (port == wanted && uid < lowest)
-		lowest = uid;
-}
-
-int
-sockdiag_lowest(uint32_t prot, uint32_t port, uid_t *uid)
-{
-	int result;
-
-	wanted = port;
-	lowest = UID_UNKNOWN;
-	result = sockdiag_dump(prot, note_lowest);
-	*uid = lowest;
-	return (result);
-}
-
-static void
-ignore(uint32_t prot, uint32_t port, uid_t uid)
-{
-	(void)prot;
-	(void)port;
-	(void)uid;
+	return (dump_family(AF_INET6, prot, port, states, found, arg));
 }
 
 int
 sockdiag_open(void)
 {
-	static const uint32_t no_states = 0;
-
 	diag_fd =
 	    socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	if (diag_fd == -1)
@@ -190,8 +182,8 @@ sockdiag_open(void)
 	 * Without the kernel's udp_diag or tcp_diag, a lookup fails as for a
 	 * free port, and a dump with an error.
 	 */
-	if (dump_family(AF_INET, IPPROTO_UDP, no_states, ignore) == 0 &&
-	    dump_family(AF_INET, IPPROTO_TCP, no_states, ignore) == 0)
+	if (dump_family(AF_INET, IPPROTO_UDP, 0, 0, NULL, NULL) == 0 &&
+	    dump_family(AF_INET, IPPROTO_TCP, 0, 0, NULL, NULL) == 0)
 		return (0);
 	close(diag_fd);
 	diag_fd = -1;

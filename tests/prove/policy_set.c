@@ -168,11 +168,13 @@ prove_foreign(void)
 	struct port_use use = {.known = true,
 	    .bound = nondet_bool(),
 	    .by_user = nondet_bool(),
-	    .by_root = nondet_bool()};
+	    .by_root = nondet_bool(),
+	    .by_others = nondet_bool()};
 	enum fact foreign;
 
 	ASSUME(caller.uid == UID_UNKNOWN || caller.uid == caller.user);
-	ASSUME(use.bound || (!use.by_user && !use.by_root));
+	ASSUME(use.bound == (use.by_user || use.by_others));
+	ASSUME(use.bound || !use.by_root);
 	foreign = policy_foreign(&caller, &m, &use);
 	PROVE(foreign == FACT_YES || foreign == FACT_NO);
 	/* a stale entry is nobody's, and one's own is not somebody else's */
@@ -187,6 +189,13 @@ prove_foreign(void)
 		PROVE(policy_witness(&caller, &m) == m.owner);
 		PROVE((foreign == FACT_YES) == (use.by_user || use.by_root));
 		REACHED("an entry of a user");
+	}
+	if (m.owner == UID_UNKNOWN) {
+		PROVE(policy_witness(&caller, &m) == caller.user);
+		PROVE((foreign == FACT_YES) ==
+		      (use.by_others ||
+			  (use.by_user && caller.uid != UID_UNKNOWN)));
+		REACHED("an entry without an owner");
 	}
 	use.known = false;
 	PROVE(policy_foreign(&caller, &m, &use) == FACT_UNKNOWN);

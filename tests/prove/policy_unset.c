@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * policy_unset() lets root remove anything but program 100000, a user what he
- * owns, and an anonymous caller entries without an owner that are stale or on
- * whose port his user has a socket.  policy_identity() is the first table of
+ * owns, and an anonymous caller entries without an owner on whose port nobody
+ * but his user has a socket.  policy_identity() is the first table of
  * ACCESS CONTROL in portmap(8).
  *
  * Bound: all callers, entries and sockets.
@@ -21,11 +21,12 @@ prove_unset(void)
 	struct port_use use = {.known = nondet_bool(),
 	    .bound = nondet_bool(),
 	    .by_user = nondet_bool(),
-	    .by_root = nondet_bool()};
+	    .by_root = nondet_bool(),
+	    .by_others = nondet_bool()};
 	enum verdict verdict = policy_unset(&caller, &m, &use);
 	bool may = caller.uid == 0 || caller.uid == m.owner;
 	bool asks = caller.uid == UID_UNKNOWN && may && m.prog != 100000;
-	bool free = !use.bound || use.by_user;
+	bool free = !use.by_others;
 
 	PROVE(verdict_is_ok(verdict) ==
 	      (m.prog != 100000 && may && (!asks || (use.known && free))));

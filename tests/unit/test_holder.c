@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which addresses are looked up, and how many: sock_diag is replaced. */
+/* What a glance and a search find, and who pays: sock_diag is replaced. */
 #include "wrap.h"
 
 #include <netinet/in.h>
 
 #include "holder.h"
-#include "ifaddr.h"
 #include "loop.h"
 #include "peer.h"
 #include "sockdiag.h"
@@ -13,136 +12,181 @@
 enum {
 	USER = 1000,
 	OTHER = 1001,
-	/* to look at: 127.0.0.1, 127.0.1.1, and 192.0.2.2 to 192.0.2.7 */
-	ADDRS = 8,
-	IFINDEX = 7
+	PORT = 5000
 };
 
-static unsigned lookups;
-static uid_t owners[ADDRS];     /* of the socket at each address */
-static enum port_state without; /* the state where there is none */
+static enum port_state state; /* at 127.0.0.1 */
+static uid_t receiver;        /* there */
+static uid_t owners[3];       /* of the sockets of the port */
+static size_t owners_count;
+static int result;    /* of a dump */
+static int64_t takes; /* CPU time, in us */
+static bool idle_wanted;
+static unsigned dumps, clocks;
+static int64_t now = 1000, cpu;
+
+int64_t
+loop_now(void)
+{
+	return (now);
+}
+
+int64_t
+loop_cpu_clock(void)
+{
+	return (cpu);
+}
 
 int64_t
 loop_clock(void)
 {
+	clocks++;
 	return (0);
-}
-
-static struct in_addr
-address(size_t i)
-{
-	static const uint32_t loopback[] = {INADDR_LOOPBACK, 0x7f000101};
-
-	return ((struct in_addr){
-	    htonl(i < 2 ? loopback[i] : 0xc0000200 + (uint32_t)i)});
-}
-
-bool
-ifaddr_get(size_t i, struct in_addr *addr, int *ifindex)
-{
-	/* no interface has 127.0.1.1 */
-	*addr = address(i == 0 ? 0 : i + 1);
-	*ifindex = i == 0 ? PEER_LO : IFINDEX;
-	return (i + 1 < ADDRS);
 }
 
 enum port_state
 sockdiag_exact(
     uint32_t prot, struct in_addr addr, int ifindex, uint32_t port, uid_t *uid)
 {
-	size_t i = 0;
-
 	assert_int_equal(prot, IPPROTO_UDP);
-	assert_int_equal(port, 5000);
-	while (address(i).s_addr != addr.s_addr)
-		i++;
-	assert_int_equal(ifindex, i < 2 ? PEER_LO : IFINDEX);
-	lookups++;
-	*uid = owners[i];
-	return (owners[i] == UID_UNKNOWN ? without : PORT_BOUND);
+	assert_int_equal(port, PORT);
+	assert_int_equal(ntohl(addr.s_addr), INADDR_LOOPBACK);
+	assert_int_equal(ifindex, PEER_LO);
+	cpu += takes;
+	*uid = receiver;
+	return (state);
+}
+
+int
+sockdiag_dump(uint32_t prot, uint32_t port, bool idle,
+    void (*found)(uid_t uid, void *arg), void *arg)
+{
+	assert_int_equal(prot, IPPROTO_UDP);
+	assert_int_equal(port, PORT);
+	assert_int_equal(idle, idle_wanted);
+	dumps++;
+	cpu += takes;
+	for (size_t i = 0; i < owners_count; i++)
+		found(owners[i], arg);
+	return (result);
 }
 
 static struct port_use
-find(uid_t user)
+glance(uid_t user)
 {
-	return (holder_find(IPPROTO_UDP, 5000, user));
+	return (holder_glance(USER, IPPROTO_UDP, PORT, user));
+}
+
+static struct port_use
+search(uid_t payer, uid_t user)
+{
+	return (holder_search(payer, IPPROTO_UDP, PORT, user, idle_wanted));
 }
 
 static int
-setup(void **state)
+setup(void **unused)
 {
-	(void)state;
-	holder_begin(HOLDER_LOOKUPS);
-	lookups = 0;
-	without = PORT_FREE;
-	for (size_t i = 0; i < ADDRS; i++)
-		owners[i] = UID_UNKNOWN;
+	(void)unused;
+	state = PORT_FREE;
+	receiver = UID_UNKNOWN;
+	owners_count = 0;
+	result = 0;
+	takes = 0;
+	dumps = clocks = 0;
+	idle_wanted = false;
+	now += 1000000; /* all is paid */
 	return (0);
 }
 
 static void
-test_each_address_is_looked_up_once(void **state)
+test_glance(void **unused)
 {
-	struct port_use use = find(USER);
+	struct port_use use = glance(USER);
 
-	(void)state;
-	assert_true(use.known);
-	assert_false(use.bound);
-	assert_int_equal(lookups, ADDRS);
+	(void)unused;
+	assert_true(use.known && !use.bound);
+	state = PORT_UNKNOWN;
+	assert_false(glance(USER).known);
+	state = PORT_BOUND;
+	receiver = USER;
+	use = glance(USER);
+	assert_true(use.known && use.bound && use.by_user);
+	assert_false(use.by_root || use.by_others);
+	use = glance(UID_UNKNOWN);
+	assert_true(use.bound && use.by_others && !use.by_user);
+	receiver = UID_ROOT;
+	use = glance(USER);
+	assert_true(use.bound && use.by_root && use.by_others && !use.by_user);
+	assert_int_equal(dumps, 0);
+	assert_int_equal(clocks, 5); /* for loop_over_slice() */
 }
 
 static void
-test_the_search_ends_with_the_user(void **state)
+test_search(void **unused)
 {
-	struct port_use use;
+	struct port_use use = search(USER, USER);
 
-	(void)state;
-	owners[0] = OTHER;
-	owners[3] = USER;
-	owners[4] = UID_ROOT;
-	use = find(USER);
-	assert_true(use.known && use.bound && use.by_user && !use.by_root);
-	assert_int_equal(lookups, 4);
-	use = find(UID_ROOT);
-	assert_true(use.known && use.bound && use.by_user && use.by_root);
-	use = find(OTHER + 1);
-	assert_true(use.known && use.bound && !use.by_user && use.by_root);
+	(void)unused;
+	assert_true(use.known && !use.bound);
+	owners[owners_count++] = OTHER;
+	use = search(USER, USER);
+	assert_true(use.known && use.bound && use.by_others);
+	assert_false(use.by_user || use.by_root);
+	owners[owners_count++] = USER;
+	use = search(USER, USER);
+	assert_true(use.by_user && use.by_others && !use.by_root);
+	owners[0] = UID_ROOT;
+	use = search(USER, USER);
+	assert_true(use.by_user && use.by_others && use.by_root);
+	idle_wanted = true;
+	assert_true(search(USER, USER).known);
+	assert_int_equal(clocks, 5);
+	owners_count = 0;
+	result = -1;
+	assert_false(search(USER, USER).known);
+}
+
+/* One percent, after a burst of 5 ms. */
+static void
+test_each_pays(void **unused)
+{
+	unsigned done = 0;
+
+	(void)unused;
+	takes = 1000;
+	while (search(USER, USER).known)
+		assert_true(++done < 100);
+	assert_int_equal(done, 6);
+	assert_true(holder_must_wait(USER));
+	state = PORT_BOUND;
+	assert_false(glance(USER).known);
+	assert_false(holder_must_wait(OTHER));
+	assert_true(search(OTHER, USER).known);
+	assert_true(search(UID_UNKNOWN, USER).known);
+	dumps = 0;
+	assert_false(search(USER, USER).known);
+	assert_int_equal(dumps, 0);
+	now += 100;
+	assert_true(search(USER, USER).known);
+	assert_false(search(USER, USER).known);
+	now += 600;
+	for (done = 0; search(USER, USER).known; done++)
+		;
+	assert_int_equal(done, 6);
 }
 
 static void
-test_anybody_will_do(void **state)
+test_root_does_not_wait(void **unused)
 {
-	struct port_use use;
-
-	(void)state;
-	owners[2] = OTHER;
-	use = find(UID_UNKNOWN);
-	assert_true(use.known && use.bound && !use.by_user && !use.by_root);
-	assert_int_equal(lookups, 3);
-}
-
-static void
-test_a_failure_is_no_free_port(void **state)
-{
-	(void)state;
-	without = PORT_UNKNOWN;
-	owners[0] = OTHER;
-	assert_false(find(USER).known);
-	assert_int_equal(lookups, 2);
-	assert_true(find(OTHER).known);
-}
-
-static void
-test_the_lookups_of_a_change_have_a_limit(void **state)
-{
-	(void)state;
-	for (int i = 0; i < 32 / ADDRS; i++)
-		assert_true(find(USER).known);
-	assert_false(find(USER).known);
-	assert_false(find(USER).known);
-	assert_int_equal(lookups, 32);
-	holder_begin(HOLDER_LOOKUPS);
-	assert_true(find(USER).known);
+	(void)unused;
+	takes = 1000000;
+	for (int i = 0; i < 3; i++)
+		assert_true(search(UID_ROOT, USER).known);
+	assert_false(holder_must_wait(UID_ROOT));
+	/* nor does one long search of somebody make a debt of hours */
+	assert_true(search(USER, USER).known);
+	now += 100000;
+	assert_true(search(USER, USER).known);
 }
 
 int
@@ -150,11 +194,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup(f, setup)
-	    T(test_each_address_is_looked_up_once),
-	    T(test_the_search_ends_with_the_user),
-	    T(test_anybody_will_do),
-	    T(test_a_failure_is_no_free_port),
-	    T(test_the_lookups_of_a_change_have_a_limit),
+	    T(test_glance),
+	    T(test_search),
+	    T(test_each_pays),
+	    T(test_root_does_not_wait),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

@@ -314,18 +314,23 @@ test_quotas(void **state)
 	assert_int_equal(set(user(1000), f), VERDICT_DENY_QUOTA);
 }
 
+/* What a port is used by. */
+static const struct port_use
+    unknown = {0},
+    stale = {.known = true},
+    by_other = {.known = true, .bound = true, .by_others = true},
+    by_root = {.known = true,
+	.bound = true,
+	.by_root = true,
+	.by_others = true},
+    by_user = {.known = true, .bound = true, .by_user = true},
+    by_both = {
+	.known = true, .bound = true, .by_user = true, .by_others = true};
+
 static void
 test_live_entries_of_others(void **state)
 {
 	static const uid_t N = UID_UNKNOWN;
-	static const struct port_use unknown = {0}, stale = {.known = true},
-				     other = {.known = true, .bound = true},
-				     by_root = {.known = true,
-					 .bound = true,
-					 .by_root = true},
-				     by_user = {.known = true,
-					 .bound = true,
-					 .by_user = true};
 	const struct {
 		uid_t owner;
 		struct caller caller;
@@ -334,20 +339,22 @@ test_live_entries_of_others(void **state)
 		enum fact foreign;
 	} cases[] = {
 	    {1001, user(1000), 1001, stale, FACT_NO},
-	    {1001, user(1000), 1001, other, FACT_NO},
+	    {1001, user(1000), 1001, by_other, FACT_NO},
 	    {1001, user(1000), 1001, by_root, FACT_YES},
 	    {1001, user(1000), 1001, by_user, FACT_YES},
+	    {1001, user(1000), 1001, by_both, FACT_YES},
 	    {1001, anonymous(1001), 1001, by_user, FACT_YES},
 	    {0, user(1000), N, stale, FACT_NO},
-	    {0, user(1000), N, other, FACT_YES},
+	    {0, user(1000), N, by_other, FACT_YES},
 	    {0, anonymous(0), N, by_root, FACT_YES},
 	    {N, user(1000), 1000, stale, FACT_NO},
 	    {N, user(1000), 1000, by_user, FACT_YES},
 	    {N, anonymous(1000), 1000, stale, FACT_NO},
 	    {N, anonymous(1000), 1000, by_user, FACT_NO},
-	    {N, anonymous(1000), 1000, other, FACT_YES},
+	    {N, anonymous(1000), 1000, by_other, FACT_YES},
+	    {N, anonymous(1000), 1000, by_both, FACT_YES},
 	    {N, anonymous(1000), 1000, by_root, FACT_YES},
-	    {N, anonymous(N), N, other, FACT_YES},
+	    {N, anonymous(N), N, by_other, FACT_YES},
 	    {N, anonymous(N), N, unknown, FACT_UNKNOWN},
 	};
 	struct mapping m = want;
@@ -371,11 +378,6 @@ test_live_entries_of_others(void **state)
 static void
 test_unset(void **state)
 {
-	static const struct port_use unknown = {0}, stale = {.known = true},
-				     other = {.known = true, .bound = true},
-				     by_user = {.known = true,
-					 .bound = true,
-					 .by_user = true};
 	const struct caller root = user(0), owner = user(1000),
 			    stranger = user(1001), anon = anonymous(1000);
 	struct mapping m = want;
@@ -392,7 +394,9 @@ test_unset(void **state)
 	assert_int_equal(policy_unset(&anon, &m, NULL), VERDICT_ASK);
 	assert_int_equal(policy_unset(&anon, &m, &stale), VERDICT_OK);
 	assert_int_equal(policy_unset(&anon, &m, &by_user), VERDICT_OK);
-	assert_int_equal(policy_unset(&anon, &m, &other), VERDICT_DENY_OWNER);
+	assert_int_equal(
+	    policy_unset(&anon, &m, &by_other), VERDICT_DENY_OWNER);
+	assert_int_equal(policy_unset(&anon, &m, &by_both), VERDICT_DENY_OWNER);
 	assert_int_equal(policy_unset(&anon, &m, &unknown), VERDICT_DENY_BUSY);
 	m.owner = UID_ROOT;
 	assert_int_equal(policy_unset(&owner, &m, NULL), VERDICT_DENY_OWNER);

@@ -2,6 +2,7 @@
 /* Against the kernel's own tables, with sockets of this process. */
 #include "wrap.h"
 
+#include <errno.h>
 #include <net/if.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -41,15 +42,13 @@ find(uint32_t prot, uint32_t port, uid_t *uid)
 	    prot, (struct in_addr){htonl(INADDR_LOOPBACK)}, 0, port, uid));
 }
 
-static uint32_t dumped_prot, dumped_port;
 static uid_t dumped_uid;
-static unsigned dumped; /* sockets of that protocol and port */
+static unsigned dumped;
 
 static void
-note(uint32_t prot, uint32_t port, uid_t uid)
+note(uid_t uid, void *arg)
 {
-	if (prot != dumped_prot || port != dumped_port)
-		return;
+	assert_ptr_equal(arg, &dumped);
 	dumped++;
 	dumped_uid = uid;
 }
@@ -59,9 +58,9 @@ static int
 dump(uint32_t prot, uint32_t port)
 {
 	dumped = 0;
-	dumped_prot = prot;
-	dumped_port = port;
-	return (sockdiag_dump(prot, note) == -1 ? -1 : (int)dumped);
+	return (sockdiag_dump(prot, port, false, note, &dumped) == -1
+		    ? -1
+		    : (int)dumped);
 }
 
 static void
@@ -73,6 +72,7 @@ check(int family, int type, uint32_t prot, int v6only, enum port_state expected)
 
 	assert_int_equal(dump(prot, port), 1);
 	assert_int_equal(dumped_uid, geteuid());
+	assert_int_equal(dump(prot, port - 1) + dump(prot, port + 1), 0);
 	assert_int_equal(
 	    dump(prot == IPPROTO_TCP ? IPPROTO_UDP : IPPROTO_TCP, port), 0);
 	assert_int_equal(find(prot, port, &uid), expected);
@@ -181,6 +181,57 @@ test_when_it_cannot_be_known(void **state)
 	assert_int_equal(dump(IPPROTO_UDP, port), -1);
 }
 
+/* Those of one port, and only if no socket can be missing. */
+static void
+test_many_sockets(void **state)
+{
+	struct sockaddr_in addr = {.sin_family = AF_INET};
+	socklen_t len = sizeof(addr);
+	const int yes = 1;
+	int fds[600], count = 0;
+	uint32_t port;
+
+	(void)state;
+	for (int i = 0; i < 600; i++) {
+		int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+		assert_true(fd >= 0);
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+		assert_int_equal(
+		    bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+		getsockname(fd, (struct sockaddr *)&addr, &len);
+		fds[count++] = fd;
+		port = ntohs(addr.sin_port);
+		if (count == 200)
+			assert_int_equal(dump(IPPROTO_UDP, port), 200);
+	}
+	errno = 0;
+	assert_int_equal(dump(IPPROTO_UDP, port), -1);
+	assert_int_equal(errno, EOVERFLOW);
+	/* they do not matter for another port, nor later */
+	assert_int_equal(dump(IPPROTO_UDP, port + 1), 0);
+	while (count > 0)
+		close(fds[--count]);
+	assert_int_equal(dump(IPPROTO_UDP, port), 0);
+}
+
+/* A connected UDP socket is no server's. */
+static void
+test_connected(void **state)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET};
+	uint32_t port;
+	int fd = bound(AF_INET, SOCK_DGRAM, 0, &port);
+
+	(void)state;
+	to.sin_port = htons(9);
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(dump(IPPROTO_UDP, port), 1);
+	assert_int_equal(connect(fd, (void *)&to, sizeof(to)), 0);
+	assert_int_equal(dump(IPPROTO_UDP, port), 0);
+	close(fd);
+}
+
 static void
 test_bound_to_an_interface(void **state)
 {
@@ -211,6 +262,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, wrap_teardown)
 	    T(test_who_is_bound),
+	    T(test_many_sockets),
+	    T(test_connected),
 	    T(test_bound_to_an_interface),
 	    T(test_caller),
 	    T(test_when_it_cannot_be_known),
