@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 
 #include "datagram.h"
+#include "debt.h"
 #include "log.h"
 #include "loop.h"
 #include "share.h"
@@ -117,6 +118,23 @@ on_readable(void *arg)
 	}
 }
 
+/*
+ * Return who pays for the time that a service takes from us.  Those on this
+ * host who are not known could have another port for each call, so port 65535
+ * stands for them all.
+ */
+static struct peer
+payer_of(const struct callit_return *caller)
+{
+	const struct sockaddr_in all = {
+	    .sin_port = htons(PORT_MAX), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	struct peer payer = caller->peer;
+
+	if (caller->here && payer.uid == UID_UNKNOWN)
+		payer.from = all;
+	return (payer);
+}
+
 void
 callit_start(const struct callit_return *caller, const struct wire_callit *what,
     in_port_t port)
@@ -125,12 +143,20 @@ callit_start(const struct callit_return *caller, const struct wire_callit *what,
 	const struct sockaddr_in to = {.sin_family = AF_INET,
 	    .sin_port = htons(port),
 	    .sin_addr = caller->local_addr};
-	struct share *victim = share_victim(POOL_CALLITS, &caller->peer);
-	struct pending *p = malloc(sizeof(*p));
+	struct peer payer = payer_of(caller);
+	struct share *victim;
+	struct pending *p;
 	uint32_t xid;
+	ssize_t sent;
 	size_t len;
 	int fd;
 
+	if (debt_until(&payer) != 0) {
+		counters.in_debt++;
+		return;
+	}
+	victim = share_victim(POOL_CALLITS, &caller->peer);
+	p = malloc(sizeof(*p));
 	if (victim != NULL)
 		finish(pending_of(victim), CALLIT_EVICTED);
 	fd = p == NULL ? -1 : open_to(&to);
@@ -153,7 +179,11 @@ callit_start(const struct callit_return *caller, const struct wire_callit *what,
 	loop_watch(fd, on_readable, NULL, p);
 
 	len = wire_call(what, xid, bytes);
-	if (send(fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL) == -1)
+	/* the socket of the service may have a filter that takes long */
+	debt_begin(&payer);
+	sent = send(fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	debt_end(&payer, 1, len);
+	if (sent == -1)
 		finish(p, CALLIT_FAILED);
 	else
 		callit_report(CALLIT_FORWARDED, &caller->peer, what->prog,

@@ -2,6 +2,7 @@
 #ifndef CALLIT_H
 #define CALLIT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,7 @@
 struct callit_return {
 	struct peer peer;
 	struct in_addr local_addr; /* of this host, which was called */
+	bool here;                 /* on this host */
 	int fd; /* the datagram socket that received the call */
 	uint32_t xid;
 	size_t reply_max; /* bytes of the longest reply to this caller */

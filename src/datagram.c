@@ -13,8 +13,11 @@
 #include "transport.h"
 
 enum {
-	RING = 32,       /* datagrams received at once */
-	BATCH = 8,       /* and sent, because the kernel delivers them */
+	RING = 32, /* datagrams received at once */
+	BATCH = 8, /* and sent, because the kernel delivers them */
+	RING_SLOW_US = 2000,
+	RINGS_MEASURED = 16,
+	ONE_BY_ONE_MS = 10000,
 	UDP_MAX = 65507, /* bytes of the longest IPv4 datagram */
 };
 _Static_assert(UDP_MAX <= (int)TRANSPORT_REPLIES, "the longest reply fits");
@@ -51,13 +54,41 @@ static struct {
 /* The datagram that is being served. */
 static struct msghdr *current;
 
-/* Receive up to a ring of datagrams, and return how many. */
+/*
+ * A caller can make each reply take milliseconds, and have another port for
+ * each call, so that no debt is ever due.  After two rings in a row that took
+ * long, the second one by CPU time, datagrams are received one by one: then
+ * others have a turn between them.
+ */
+static unsigned rings_to_measure;
+static int64_t one_by_one_until; /* ms */
+
+static int64_t
+clock_us(bool cpu)
+{
+	return (cpu ? loop_cpu_clock() : loop_clock());
+}
+
+/* Note how long a ring took, in us. */
+static void
+note_ring(bool cpu, int64_t us)
+{
+	if (us > RING_SLOW_US) {
+		if (cpu)
+			one_by_one_until = loop_now() + ONE_BY_ONE_MS;
+		rings_to_measure = RINGS_MEASURED;
+	} else if (rings_to_measure > 0) {
+		rings_to_measure--;
+	}
+}
+
+/* Receive up to `most` datagrams, and return how many. */
 static unsigned
-receive(int fd)
+receive(int fd, unsigned most)
 {
 	int n;
 
-	for (unsigned i = 0; i < RING; i++) {
+	for (unsigned i = 0; i < most; i++) {
 		in.iovs[i] = (struct iovec){in.bytes[i], WIRE_RECORD_MAX + 1};
 		in.msgs[i].msg_hdr = (struct msghdr){
 		    .msg_name = &in.from[i],
@@ -69,7 +100,7 @@ receive(int fd)
 		};
 	}
 	do {
-		n = recvmmsg(fd, in.msgs, RING, MSG_DONTWAIT, NULL);
+		n = recvmmsg(fd, in.msgs, most, MSG_DONTWAIT, NULL);
 	} while (n == -1 && errno == EINTR);
 	return (n > 0 ? (unsigned)n : 0);
 }
@@ -78,13 +109,13 @@ receive(int fd)
 static struct peer
 receiver(unsigned i)
 {
-	struct peer peer = {.origin = ORIGIN_IPV6};
-
-	if (out.msgs[i].msg_hdr.msg_namelen != sizeof(peer.from))
-		return (peer);
-	peer = (struct peer){
+	const struct msghdr *msg = &out.msgs[i].msg_hdr;
+	struct peer peer = {
 	    .origin = ORIGIN_LOOPBACK, .uid = UID_UNKNOWN, .prot = IPPROTO_UDP};
-	memcpy(&peer.from, out.msgs[i].msg_hdr.msg_name, sizeof(peer.from));
+
+	if (msg->msg_namelen == sizeof(peer.from6))
+		peer.origin = ORIGIN_IPV6;
+	memcpy(&peer.from6, msg->msg_name, msg->msg_namelen);
 	return (peer);
 }
 
@@ -172,6 +203,8 @@ identify_ipv6(struct call *call, struct msghdr *msg)
 	if (IN6_IS_ADDR_UNSPECIFIED(&call->peer.from6.sin6_addr))
 		return (false);
 	call->peer.origin = ORIGIN_IPV6;
+	call->peer.uid = UID_UNKNOWN;
+	call->peer.prot = IPPROTO_UDP;
 	call->ifindex = (int)info->ipi6_ifindex;
 	call->broadcast = IN6_IS_ADDR_MULTICAST(&info->ipi6_addr);
 	if (!IN6_IS_ADDR_LINKLOCAL(&info->ipi6_addr))
@@ -234,14 +267,19 @@ static void
 on_readable(void *arg)
 {
 	struct datagram *d = arg;
-	unsigned n;
+	unsigned most, n;
 
 	do {
-		n = receive(d->t.xprt.xp_fd);
+		bool cpu = rings_to_measure > 0;
+		int64_t began = clock_us(cpu);
+
+		most = loop_now() < one_by_one_until ? 1 : RING;
+		n = receive(d->t.xprt.xp_fd, most);
 		for (unsigned i = 0; i < n; i++)
 			serve(d, &in.msgs[i]);
 		send_replies(d->t.xprt.xp_fd);
-	} while (n == RING && !loop_over_budget());
+		note_ring(cpu, clock_us(cpu) - began);
+	} while (n == most && !loop_over_budget());
 }
 
 /*

@@ -28,8 +28,9 @@ enum {
 	FORGET_MS = 10000,
 	NO_ACCIDENT_US = 5000, /* no interrupt takes that long */
 	SUSPECT_CALLS = 16,
-	USERS = 64,    /* who are in debt at the same time */
-	PORT_BITS = 16 /* of an index of ports */
+	IDENTIFY_CALLS = 4, /* of the kernel: peer_socket_uid() */
+	USERS = 64,         /* who are in debt at the same time */
+	PORT_BITS = 16      /* of an index of ports */
 };
 
 struct debt {
@@ -114,10 +115,23 @@ later(int64_t a, int64_t b)
 static bool
 is_here(const struct peer *peer)
 {
-	return (peer->origin == ORIGIN_LOCAL ||
-		(peer->origin != ORIGIN_IPV6 &&
-		    (pmap_is_127(peer->from.sin_addr) ||
-			ifaddr_is_own(peer->from.sin_addr))));
+	/* of other hosts, over IPv6, none takes long */
+	return (peer->origin == ORIGIN_LOCAL || peer->origin == ORIGIN_IPV6 ||
+		pmap_is_127(peer->from.sin_addr) ||
+		ifaddr_is_own(peer->from.sin_addr));
+}
+
+/* Return the source address; of IPv6, a sum of its words. */
+static uint64_t
+address_of(const struct peer *peer)
+{
+	uint64_t sum = 0;
+
+	if (peer->origin != ORIGIN_IPV6)
+		return (peer->from.sin_addr.s_addr);
+	for (size_t i = 0; i < 4; i++)
+		sum += peer->from6.sin6_addr.s6_addr32[i];
+	return (sum);
 }
 
 /*
@@ -127,7 +141,7 @@ is_here(const struct peer *peer)
 static struct debt *
 debt_of_port(const struct peer *peer, bool add)
 {
-	uint64_t key = (uint64_t)peer->from.sin_addr.s_addr << 17 |
+	uint64_t key = address_of(peer) << 17 |
 		       (uint64_t)peer->from.sin_port << 1 |
 		       (peer->prot == IPPROTO_TCP);
 	size_t i = (key * seed) >> (64 - PORT_BITS); /* as in table.c */
@@ -310,6 +324,17 @@ debt_end(struct peer *peer, unsigned messages, size_t bytes)
 	}
 	errno = error;
 	return (slow);
+}
+
+uid_t
+debt_identify(struct peer *peer)
+{
+	uid_t uid;
+
+	debt_begin(peer);
+	uid = peer_socket_uid(peer);
+	debt_end(peer, IDENTIFY_CALLS, 0);
+	return (uid);
 }
 
 int64_t

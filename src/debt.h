@@ -47,6 +47,12 @@ bool debt_end(struct peer *, unsigned messages, size_t bytes);
 /* Return true if anybody may be a suspect, or in debt. */
 bool debt_any(void);
 
+/*
+ * Find out who calls over loopback: peer_socket_uid(), which takes long if
+ * thousands of sockets are in the way.
+ */
+uid_t debt_identify(struct peer *);
+
 /* Suspect one of several callers, for whom debt_end() returned true. */
 void debt_suspect(struct peer *);
 

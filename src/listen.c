@@ -234,8 +234,7 @@ adopt(struct listen_sockets *set, int fd, enum listen_kind kind)
 	else if (kind != LISTEN_KEPT)
 		listen_set_options(fd, kind);
 	if (getsockname(fd, (struct sockaddr *)&addr, &len) == 0 &&
-	    addr.sin_family == AF_INET &&
-	    addr.sin_addr.s_addr == htonl(INADDR_LOOPBACK))
+	    addr.sin_family == AF_INET && pmap_is_127(addr.sin_addr))
 		keep_to_lo(fd);
 	add(set, &s);
 }
@@ -331,7 +330,7 @@ open_inet(struct listen_sockets *set, struct in_addr addr, in_port_t port,
 	if (type == SOCK_STREAM)
 		SET_OPTION(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	SET_OPTION(fd, SOL_SOCKET, SO_REUSEPORT, shares);
-	if (addr.s_addr == htonl(INADDR_LOOPBACK))
+	if (pmap_is_127(addr))
 		keep_to_lo(fd);
 	if (bind(fd, (const struct sockaddr *)&sin, sizeof(sin)) == -1 ||
 	    (type == SOCK_STREAM && listen(fd, BACKLOG) == -1))
@@ -443,7 +442,9 @@ static void
 open_port(const struct listen_config *config, struct listen_sockets *set)
 {
 	const struct in_addr any = {htonl(INADDR_ANY)};
-	const struct in_addr loopback = {htonl(INADDR_LOOPBACK)};
+	/* and the one to which Debian maps the name of the host */
+	const struct in_addr lo[] = {
+	    {htonl(INADDR_LOOPBACK)}, {htonl(0x7f000101)}};
 	struct in_addr addrs[LISTEN_ADDRS_MAX + 1];
 	size_t count = 0;
 	bool tcp = have(set, LISTEN_TCP), udp = have(set, LISTEN_UDP);
@@ -459,7 +460,7 @@ open_port(const struct listen_config *config, struct listen_sockets *set)
 	if (config->anywhere) {
 		addrs[count++] = any;
 	} else {
-		addrs[count++] = loopback;
+		addrs[count++] = lo[0];
 		for (size_t i = 0; i < config->addrs_count; i++)
 			if (!contains(addrs, count, config->addrs[i]))
 				addrs[count++] = config->addrs[i];
@@ -477,10 +478,12 @@ open_port(const struct listen_config *config, struct listen_sockets *set)
 	if (!config->anywhere && !udp)
 		open_broadcasts(set, config);
 	set_sharing(set, true);
-	if (config->anywhere && !tcp)
-		open_inet(set, loopback, config->port, SOCK_STREAM, true);
-	if (config->anywhere && !udp)
-		open_inet(set, loopback, config->port, SOCK_DGRAM, true);
+	for (size_t i = 0; config->anywhere && i < 2; i++) {
+		if (!tcp)
+			open_inet(set, lo[i], config->port, SOCK_STREAM, true);
+		if (!udp)
+			open_inet(set, lo[i], config->port, SOCK_DGRAM, true);
+	}
 	if (config->anywhere && !udp6)
 		open_udp6(set, config->port, true, true);
 	set_sharing(set, false);

@@ -37,11 +37,11 @@ enum {
 	/* TCP and UDP of each address and of 127.0.0.1; two local sockets, and
 	   two of IPv6; connections that were kept: FileDescriptorStoreMax in
 	   portmap.service */
-	LISTEN_INHERITED_MAX = 2 * (LISTEN_ADDRS_MAX + 1) + 4 + 192,
-	/* TCP, UDP and the broadcast address of each address and of 127.0.0.1;
+	LISTEN_INHERITED_MAX = 2 * (LISTEN_ADDRS_MAX + 2) + 4 + 192,
+	/* TCP, UDP and the broadcast address of each address and of two of lo;
 	   inherited sockets; two local sockets and two of IPv6 */
 	LISTEN_SOCKETS_MAX =
-	    3 * (LISTEN_ADDRS_MAX + 1) + LISTEN_INHERITED_MAX + 4,
+	    3 * (LISTEN_ADDRS_MAX + 2) + LISTEN_INHERITED_MAX + 4,
 };
 
 struct listen_config {

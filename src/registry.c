@@ -15,8 +15,7 @@
 enum {
 	SWEEP_US = 2000, /* of an iteration, for stale entries */
 	SWEEP_WAIT_MS = 20,
-	SWEEP_AGAIN_MS = 60000,
-	USUAL_CALLS = 4 /* of the kernel, to identify a caller */
+	SWEEP_AGAIN_MS = 60000
 };
 
 static struct table *table;
@@ -35,9 +34,7 @@ identify(struct peer *peer, struct caller *caller)
 
 	if (verdict != VERDICT_ASK)
 		return (verdict);
-	debt_begin(peer); /* thousands of sockets may be in the way */
-	socket = peer_socket_uid(peer);
-	debt_end(peer, USUAL_CALLS, 0);
+	socket = debt_identify(peer);
 	return (policy_identity(peer, privileged, &socket, caller));
 }
 
@@ -136,7 +133,11 @@ judge(const struct caller *caller, const struct mapping *want,
 	return (verdict);
 }
 
-/* Remove all entries of the program that are not root's. */
+/*
+ * Remove all entries of the program that others have registered.  Those of a
+ * user are dead if somebody else may register; with their ports bound again,
+ * the program would have two owners.
+ */
 static void
 take_over(const struct mapping *want)
 {
@@ -144,7 +145,7 @@ take_over(const struct mapping *want)
 
 	for (m = table_first_of(table, want->prog); m != NULL; m = next) {
 		next = table_next_of(table, m);
-		if (m->owner == UID_ROOT)
+		if (m->owner == want->owner)
 			continue;
 		log_replaced(m, want);
 		table_remove(table, m->prog, m->vers, m->prot);
@@ -184,7 +185,8 @@ set(struct peer *peer, struct mapping *want)
 		put(want, same);
 	if (!verdict_is_ok(verdict))
 		return (registry_refuse(peer, verdict, PMAPPROC_SET, want));
-	if (want->owner == UID_ROOT)
+	/* what is unchanged was not judged by the entries of others */
+	if (want->owner == UID_ROOT || verdict == VERDICT_OK)
 		take_over(want);
 	return (verdict);
 }

@@ -10,6 +10,7 @@
 
 #include "callit.h"
 #include "ifaddr.h"
+#include "debt.h"
 #include "log.h"
 #include "peer.h"
 #include "registry.h"
@@ -129,13 +130,13 @@ proc_callit(SVCXPRT *xprt, struct call *call)
 {
 	static struct wire_callit what;
 	const struct arrival caller = arrival_of(call);
-	const struct callit_return back = {.peer = call->peer,
+	const bool here = policy_callit_caller(CALLIT_HOST, caller);
+	struct callit_return back = {.peer = call->peer,
 	    .local_addr = call->local_addr,
+	    .here = here,
 	    .fd = xprt->xp_fd,
 	    .xid = call->xid,
-	    .reply_max = policy_callit_caller(CALLIT_HOST, caller)
-			     ? SIZE_MAX
-			     : CALLIT_REPLY_MAX};
+	    .reply_max = here ? SIZE_MAX : CALLIT_REPLY_MAX};
 	enum callit_outcome outcome = CALLIT_REFUSED;
 	const struct mapping *service;
 
@@ -156,6 +157,8 @@ proc_callit(SVCXPRT *xprt, struct call *call)
 			outcome = CALLIT_UNKNOWN;
 		} else if (policy_callit_target(caller, what.prog, what.proc,
 			       service->port, options.port)) {
+			if (call->peer.origin == ORIGIN_LOOPBACK)
+				back.peer.uid = debt_identify(&call->peer);
 			callit_start(&back, &what, (in_port_t)service->port);
 			return;
 		}

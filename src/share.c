@@ -65,7 +65,9 @@ is_same(const struct peer *a, const struct peer *b)
 {
 	if (a->origin != b->origin)
 		return (false);
-	if (a->origin == ORIGIN_LOCAL)
+	if (a->origin == ORIGIN_LOCAL ||
+	    (a->origin == ORIGIN_LOOPBACK &&
+		(a->uid != UID_UNKNOWN || b->uid != UID_UNKNOWN)))
 		return (a->uid == b->uid);
 	if (pmap_is_127(a->from.sin_addr) && pmap_is_127(b->from.sin_addr))
 		return (is_privileged(a) == is_privileged(b));

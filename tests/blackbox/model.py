@@ -53,9 +53,8 @@ class Model:
             return None
         after = self.entries if same == new else \
             [e for e in self.entries if e is not same] + [new]
-        # root takes over the program
-        return after if who != 0 else \
-            [e for e in after if e.prog != new.prog or e.owner == 0]
+        # nothing of others is left of the program
+        return [e for e in after if e.prog != new.prog or e.owner == who]
 
     def is_foreign(self, e, who, user):
         """Is this a live entry of somebody else?"""

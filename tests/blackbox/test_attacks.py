@@ -213,17 +213,15 @@ def test_bursts_of_connections(target):
 
 @pytest.mark.slow
 def test_costly_changes_of_one_user(target):
-    """SETs that take as many lookups as one may, of entries that are neither
-    live nor stale: another user has the port."""
+    """SETs that take a search each: the owner of the program is at an unusual
+    address."""
     a, b, daemon = target
-    daemon.expect("debt ")
 
     def change(c):
         assert c.set(PROG, 1, UDP, 5000) == 1
-    holder = a.bound(socket.SOCK_DGRAM, uid=1002)
+    holder = a.bound(socket.SOCK_DGRAM, addr="127.0.0.53", uid=1001)
     with a.local(1001) as owner:
-        for i in range(40):
-            assert owner.set(PROG + 1, i, UDP, holder.getsockname()[1]) == 1
+        assert owner.set(PROG + 1, 1, UDP, holder.getsockname()[1]) == 1
     call = rpc.record(rpc.call(rpc.SET, rpc.mapping(PROG + 1, 50, UDP, 5001)))
     with calling(daemon, a.udp(), loss=0), \
             calling(daemon, a.local(), change), \
@@ -231,7 +229,9 @@ def test_costly_changes_of_one_user(target):
             running(a, PIPELINE, "/run/rpcbind.sock", "190", call.hex(),
                     uid=NOBODY):
         time.sleep(3)
+    daemon.expect_line("refused .*reason=program")
     daemon.expect_line("refused .*reason=busy")
+    daemon.stop()  # there may be SETs that it has not served
     holder.close()
 
 
@@ -523,3 +523,21 @@ def test_a_caller_pays_for_what_the_kernel_does(target, how):
             calling(daemon, b.tcp("192.168.77.1")):
         time.sleep(5)
     daemon.expect_line("debt ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["udp6", "filter"])
+def test_a_new_port_for_each_costly_call(target, how):
+    """So that no port is in debt: others have turns in between."""
+    a, b, daemon = target
+    need(socket.has_ipv6 or how != "udp6", "needs IPv6")
+    daemon.expect("debt ")
+    with a.bound(socket.SOCK_DGRAM, uid=NOBODY) as s, a.local(NOBODY) as c:
+        port = s.getsockname()[1]
+        assert c.set(0x20000700, 1, UDP, port) == 1
+    much = {"udp6": ("15000", "40"), "filter": (str(port),)}[how]
+    with running(a, f"{INTEROP}/slow", how, *much, uid=NOBODY), \
+            calling(daemon, a.udp()), calling(daemon, a.local()), \
+            calling(daemon, b.udp("192.168.77.1")), \
+            calling(daemon, b.tcp("192.168.77.1")):
+        time.sleep(5)

@@ -509,6 +509,22 @@ def test_forged_sources_do_not_displace_loopback_callers(pair):
         assert rpc.parse(c.receive()).body[8:] == b"good"
 
 
+def test_a_user_does_not_displace_the_calls_of_others(pair):
+    """To the same service, which takes long for the one and is mute for the
+    other, who is on this host, too."""
+    a, _, daemon = pair
+    with a.bound(socket.SOCK_DGRAM) as service, a.local() as root, \
+            a.udp(uid=1002) as c, a.udp(uid=1001) as greedy:
+        assert root.set(PROG, 1, UDP, service.getsockname()[1]) == 1
+        c.send(callit(PROG))
+        request, source = service.recvfrom(1000)
+        for _ in range(40):
+            greedy.send(callit(PROG, proc=2))
+        until(lambda: daemon.counters()["callit.evicted"] == 8)
+        service.sendto(success(request, b"good"), source)
+        assert rpc.parse(c.receive()).body[8:] == b"good"
+
+
 def test_the_xids_of_our_own_are_not_to_be_guessed(pair):
     a, b, _ = pair
     with Service(a) as s, b.udp("192.168.77.1") as c:

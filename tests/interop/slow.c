@@ -7,6 +7,10 @@
  *   slow epoll N M    N epoll instances watch each of M local connections
  *   slow tcp N M      the same over TCP
  *   slow owner N M    N processes get SIGIO for each of M connections
+ *   slow udp6 N M     N epoll instances watch M sockets of IPv6, from which
+ *                     it calls, each time from other ports
+ *   slow filter PORT  the same by CALLIT, to the service at PORT; its socket,
+ *                     which is here, has a filter that takes long
  *
  * Prints "ready", and calls until it is killed.
  */
@@ -27,6 +31,12 @@
 #include <unistd.h>
 
 #include <arpa/inet.h>
+#include <linux/filter.h>
+
+enum {
+	PROG = 0x20000700, /* of the service */
+	ARGS_LEN = 8000
+};
 
 /* NULL of version 2 */
 static uint32_t call[11];
@@ -97,6 +107,67 @@ udp(int count)
 	}
 }
 
+/* Call from ports that the sockets have not had yet, and read what comes. */
+static void
+call_from_new_ports(const int *fds, int count, const struct sockaddr *to,
+    socklen_t len, const void *bytes, size_t size)
+{
+	const struct sockaddr none = {.sa_family = AF_UNSPEC};
+	char reply[4096];
+
+	puts("ready");
+	fflush(stdout);
+	for (;;) {
+		for (int i = 0; i < count; i++) {
+			while (recv(fds[i], reply, sizeof(reply),
+				   MSG_DONTWAIT) > 0)
+				;
+			connect(fds[i], &none, sizeof(none));
+			sendto(fds[i], bytes, size, MSG_DONTWAIT, to, len);
+		}
+		usleep((useconds_t)count * 3000);
+	}
+}
+
+static void
+filter(in_port_t port)
+{
+	static struct sock_filter code[4096];
+	static uint32_t args[14 + ARGS_LEN / 4];
+	const uint32_t head[] = {
+	    1, 0, 2, 100000, 2, 5, 0, 0, 0, 0, PROG, 1, 0, ARGS_LEN};
+	struct sock_fprog program = {sizeof(code) / sizeof(*code), code};
+	struct sockaddr_in own = {.sin_family = AF_INET,
+			       .sin_port = htons(port)},
+			   to = {.sin_family = AF_INET,
+			       .sin_port = htons(111),
+			       .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	int service = socket(AF_INET, SOCK_DGRAM, 0), fd;
+	size_t n = 0;
+
+	/* search the arguments for a netlink attribute, again and again */
+	code[n++] = (struct sock_filter)BPF_STMT(BPF_LDX | BPF_IMM, 0x3ffe);
+	while (n + 3 <= program.len) {
+		code[n++] = (struct sock_filter)BPF_STMT(
+		    BPF_LD | BPF_IMM, 8 + 40); /* behind UDP's and RPC's head */
+		code[n++] = (struct sock_filter)BPF_STMT(
+		    BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + SKF_AD_NLATTR);
+	}
+	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0xffffffff);
+	program.len = (unsigned short)n;
+	if (bind(service, (void *)&own, sizeof(own)) == -1 ||
+	    setsockopt(service, SOL_SOCKET, SO_ATTACH_FILTER, &program,
+		sizeof(program)) == -1)
+		err(1, "service");
+	for (n = 0; n < sizeof(head) / sizeof(*head); n++)
+		args[n] = htonl(head[n]);
+	for (; n < sizeof(head) / sizeof(*head) + ARGS_LEN / 4; n++)
+		args[n] = 4 | 5 << 16; /* an attribute without contents */
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	call_from_new_ports(
+	    &fd, 1, (void *)&to, sizeof(to), args, n * sizeof(*args));
+}
+
 static void
 watch_by_epoll(const int *fds, int count, int watchers)
 {
@@ -141,6 +212,21 @@ own_by_group(const int *fds, int count, int members)
 			err(1, "fcntl");
 }
 
+static void
+udp6(int *fds, int count, int watchers)
+{
+	const struct sockaddr_in6 to = {.sin6_family = AF_INET6,
+	    .sin6_port = htons(111),
+	    .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+
+	for (int i = 0; i < count; i++)
+		if ((fds[i] = socket(AF_INET6, SOCK_DGRAM, 0)) == -1)
+			err(1, "socket");
+	watch_by_epoll(fds, count, watchers);
+	call_from_new_ports(fds, count, (const void *)&to, sizeof(to), call + 1,
+	    sizeof(call) - 4);
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -149,7 +235,7 @@ main(int argc, char *argv[])
 	int count, watchers, *fds;
 
 	if (argc < 3)
-		errx(2, "usage: slow udp|epoll|tcp|owner N [M]");
+		errx(2, "usage: slow udp|epoll|tcp|owner|udp6|filter N [M]");
 	for (int i = 0; i < 11; i++)
 		call[i] = htonl(words[i]);
 	getrlimit(RLIMIT_NOFILE, &files);
@@ -158,9 +244,13 @@ main(int argc, char *argv[])
 	watchers = atoi(argv[2]);
 	if (strcmp(argv[1], "udp") == 0)
 		udp(watchers);
+	if (strcmp(argv[1], "filter") == 0)
+		filter((in_port_t)atoi(argv[2]));
 	count = argc > 3 ? atoi(argv[3]) : 1;
 	if ((fds = calloc((size_t)count, sizeof(*fds))) == NULL)
 		err(1, "calloc");
+	if (strcmp(argv[1], "udp6") == 0)
+		udp6(fds, count, watchers);
 	for (int i = 0; i < count; i++)
 		fds[i] = connect_to(strcmp(argv[1], "tcp") == 0);
 	if (strcmp(argv[1], "owner") == 0)

@@ -119,6 +119,10 @@ test_unset_of_one_protocol(void **state)
 	    registry_unset(&user, PROG, 1, IPPROTO_UDP), VERDICT_OK);
 	assert_null(table_lookup(table, PROG, 1, IPPROTO_UDP));
 	assert_non_null(table_lookup(table, PROG, 1, IPPROTO_TCP));
+	table_put(table, &udp);
+	assert_int_equal(registry_unset(&user, PROG, 1, 0), VERDICT_OK);
+	assert_null(table_lookup(table, PROG, 1, IPPROTO_UDP));
+	assert_non_null(table_lookup(table, PROG, 1, IPPROTO_TCP));
 }
 
 /* Without sock_diag no port is known to be free, so no entry is stale. */
