@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "ifaddr.h"
@@ -15,6 +16,7 @@
 
 enum {
 	SLOW_US = 100,
+	SLOW_PAIRS = 50,      /* of send(2) and recv(2), on a slow machine */
 	SLOW_TIMES = 10,      /* of `shortest` */
 	SHORTEST_MAX_US = 50, /* also if an attacker is the only caller */
 	WINDOW = 64,          /* calls, of which the shortest counts */
@@ -26,7 +28,7 @@ enum {
 	ALLOWED_MS = 500,    /* what a caller may owe */
 	CALL_MAX_MS = 60000, /* what one call costs at most */
 	FORGET_MS = 10000,
-	NO_ACCIDENT_US = 5000, /* no interrupt takes that long */
+	NO_ACCIDENT_TIMES = 50, /* of slow_us: no interrupt takes that long */
 	SUSPECT_CALLS = 16,
 	IDENTIFY_CALLS = 4, /* of the kernel: peer_socket_uid() */
 	USERS = 64,         /* who are in debt at the same time */
@@ -55,6 +57,7 @@ static int64_t last_port_end; /* ms: the last of those by port */
 static int packets_fd = -1;
 static size_t packets_line; /* bytes of a line, one for each processor */
 
+static int64_t slow_us = SLOW_US;
 static int64_t shortest = SHORTEST_MAX_US; /* us */
 static int64_t begun;                      /* us */
 static unsigned packets;                   /* received until then */
@@ -70,11 +73,50 @@ read_packets(char text[LINE_MAX_LEN + 1], size_t len, off_t at)
 	text[n > 0 ? n : 0] = '\0';
 }
 
+static int64_t
+later(int64_t a, int64_t b)
+{
+	return (a > b ? a : b);
+}
+
+/*
+ * Return the CPU time of a send(2) and a recv(2) of one byte, in us: 1 to 3, or
+ * 50 in an emulator.
+ */
+static int64_t
+measure_pair(void)
+{
+	enum {
+		ROUNDS = 4,
+		PAIRS = 64
+	};
+	int64_t least = INT64_MAX, us;
+	char byte = 0;
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds) == -1)
+		return (0);
+	for (int round = 0; round < ROUNDS; round++) {
+		us = -loop_cpu_clock();
+		for (int i = 0; i < PAIRS; i++)
+			if (send(fds[0], &byte, 1, MSG_DONTWAIT) != 1 ||
+			    recv(fds[1], &byte, 1, MSG_DONTWAIT) != 1)
+				least = 0;
+		us += loop_cpu_clock();
+		if (us < least)
+			least = us;
+	}
+	close(fds[0]);
+	close(fds[1]);
+	return (least / PAIRS);
+}
+
 void
 debt_open(const char *softnet_stat, uint64_t random)
 {
 	char text[LINE_MAX_LEN + 1];
 
+	slow_us = later(SLOW_US, SLOW_PAIRS * measure_pair());
 	seed = random | 1;
 	packets_fd = open(softnet_stat, O_RDONLY | O_CLOEXEC);
 	read_packets(text, LINE_MAX_LEN - 1, 0);
@@ -104,12 +146,6 @@ static int64_t
 clock_us(void)
 {
 	return (measured ? loop_cpu_clock() : loop_clock());
-}
-
-static int64_t
-later(int64_t a, int64_t b)
-{
-	return (a > b ? a : b);
 }
 
 static bool
@@ -242,8 +278,8 @@ charge(struct peer *peer, struct debt *debt, int64_t us)
 		return;
 	if (ms > CALL_MAX_MS)
 		ms = CALL_MAX_MS;
-	if (debt->charged + FORGET_MS < now && us < NO_ACCIDENT_US &&
-	    ms > ALLOWED_MS)
+	if (debt->charged + FORGET_MS < now &&
+	    us < NO_ACCIDENT_TIMES * slow_us && ms > ALLOWED_MS)
 		ms = ALLOWED_MS;
 	debt->charged = now;
 	debt->end = later(debt->end, now) + ms;
@@ -273,7 +309,7 @@ debt_begin(struct peer *peer)
 static int64_t
 usual(unsigned messages, size_t bytes)
 {
-	return (SLOW_US + (int64_t)(bytes / BYTES_PER_US) +
+	return (slow_us + (int64_t)(bytes / BYTES_PER_US) +
 		SLOW_TIMES * shortest * messages);
 }
 

@@ -249,6 +249,8 @@ def test_it_outlives_sendsigs(host, script):
     omit.mkdir()
     assert script("start")[0] == 0
     assert os.readlink(omit / "portmap") == "/run/portmap/portmap.pid"
+    assert script("stop")[0] == 0
+    assert not (omit / "portmap").is_symlink()
 
 
 def pid_of(host):
@@ -308,11 +310,17 @@ def test_a_wrong_option_stops_nothing(host, script):
     assert script("start")[0] == 0
     pid = pid_of(host)
     good = script.path.read_text()
-    script.path.write_text(good.replace("OPTIONS=\n", "OPTIONS='-a foo'\n"))
-    for verb in "restart", "try-restart", "force-reload":
-        code, out = script(verb)
-        assert code == 2 and "-a foo: not an IPv4 network" in out
-        assert script("status")[1].endswith(f"as pid {pid}\n")
+    for options, error in (
+            ("-a foo", "-a foo: not an IPv4 network"),
+            ("-v -p 1111", "-p has no place in OPTIONS"),
+            ("-vf", "-f has no place in OPTIONS"),
+            ("-k -n", "-n has no place in OPTIONS")):
+        script.path.write_text(good.replace("OPTIONS=\n",
+                                            f"OPTIONS='{options}'\n"))
+        for verb in "restart", "try-restart", "force-reload":
+            code, out = script(verb)
+            assert code == 2 and error in out
+            assert script("status")[1].endswith(f"as pid {pid}\n")
     script.path.write_text(good)
     assert script("restart")[0] == 0 and pid_of(host) != pid
 
@@ -356,10 +364,11 @@ def test_a_pid_file_that_names_another_process(host, script):
         for text in (f"{other.pid}\n", f"{ours.strip()}/../{other.pid}\n",
                      "-1\n", "\n", ""):
             pid_file.write_text(text)
-            for verb in ("stop", "reload"):
+            for verb in ("stop", "reload", "status", "start"):
                 code, out = script(verb)
                 assert code != 0
                 assert "does not name the portmap that runs" in out
+                assert "is running" not in out
         assert other.poll() is None
         other.kill()
     pid_file.write_text(ours)

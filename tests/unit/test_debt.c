@@ -21,7 +21,8 @@ enum {
 	HOUR = 3600000
 };
 
-static int64_t now; /* ms */
+static int64_t now;      /* ms */
+static int64_t cpu_step; /* between two looks at the clock */
 static int64_t clock_us, cpu_us;
 static unsigned cpu_reads, logged;
 static uid_t socket_uid = UID_UNKNOWN;
@@ -42,6 +43,7 @@ int64_t
 loop_cpu_clock(void)
 {
 	cpu_reads++;
+	cpu_us += cpu_step;
 	return (cpu_us);
 }
 
@@ -493,6 +495,34 @@ test_nobody_pays_for_a_flood(void **state)
 	fclose(f);
 }
 
+/* An emulator, for example, which takes 50 us for a pair of system calls. */
+static void
+test_slow_from_the_start(void **state)
+{
+	static const struct {
+		int64_t us;
+		bool slow, waits;
+	} cases[] = {
+	    {2500, false, false}, {100000, true, false}, {130000, true, true}};
+	struct peer peer = user(1000);
+
+	(void)state;
+	cpu_step = 64 * 50;
+	debt_open("/nonexistent", 0x9e3779b97f4a7c15);
+	cpu_step = 0;
+	for (size_t i = 0; i < LENGTH(cases); i++) {
+		now += HOUR;
+		for (int n = 0; n < 2; n++) {
+			debt_begin(&peer);
+			clock_us += cases[i].us;
+			cpu_us += cases[i].us;
+			assert_int_equal(debt_end(&peer, 1, 0), cases[i].slow);
+		}
+		assert_int_equal(debt_until(&peer) != 0, cases[i].waits);
+	}
+	debt_open("/nonexistent", 0x9e3779b97f4a7c15);
+}
+
 int
 main(void)
 {
@@ -516,6 +546,7 @@ main(void)
 	    T(test_there_is_no_room_for_more_users),
 	    T(test_slow_machines),
 	    T(test_nobody_pays_for_a_flood),
+	    T(test_slow_from_the_start),
 	};
 
 	debt_open("/nonexistent", 0x9e3779b97f4a7c15);
