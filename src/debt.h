@@ -23,8 +23,8 @@
  * within our system calls, so 5 us for each packet that this processor received
  * meanwhile are left out: /proc/net/softnet_stat.  Because of other
  * interrupts, the first slow call in ten seconds, if below 50 times as long,
- * costs no more
- * than the 0.5 s, and short calls repay.  What counts is the average.
+ * costs no more than the 0.5 s, and short calls repay.  What counts is the
+ * average.
  *
  * The CPU clock is expensive.  It is read for suspects only: a caller is one
  * for 16 system calls after any that took too long, by whichever clock.

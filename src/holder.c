@@ -8,10 +8,25 @@
 enum {
 	FACTOR = 100, /* what takes a time, takes a hundredth of the time */
 	ALLOWED_MS = 500,
-	PAYERS = 4096 /* more than there are local users */
+	USERS = 4096 /* more than there are local ones */
 };
 
-static int64_t paid[PAYERS]; /* ms: when all is paid for */
+/*
+ * When all is paid for, in ms: by each system account, by each other user, and
+ * by those who are not known.  A user with thousands of uids can make another
+ * one wait, but no system account.
+ */
+static int64_t paid[UID_SYSTEM_MAX + 1 + USERS + 1];
+
+static int64_t *
+account_of(uid_t payer)
+{
+	if (payer <= UID_SYSTEM_MAX)
+		return (&paid[payer]);
+	if (payer == UID_UNKNOWN)
+		return (&paid[UID_SYSTEM_MAX + 1 + USERS]);
+	return (&paid[UID_SYSTEM_MAX + 1 + payer % USERS]);
+}
 
 struct finding {
 	struct port_use use;
@@ -35,15 +50,15 @@ note(uid_t uid, void *arg)
 bool
 holder_must_wait(uid_t payer)
 {
-	return (payer != UID_ROOT &&
-		paid[payer % PAYERS] > loop_now() + ALLOWED_MS);
+	return (
+	    payer != UID_ROOT && *account_of(payer) > loop_now() + ALLOWED_MS);
 }
 
 /* Charge the payer for the CPU time since `began`, in us. */
 static void
 charge(uid_t payer, int64_t began)
 {
-	int64_t *end = &paid[payer % PAYERS];
+	int64_t *end = account_of(payer);
 
 	if (*end < loop_now())
 		*end = loop_now();

@@ -163,6 +163,14 @@ test_each_pays(void **unused)
 	assert_false(holder_must_wait(OTHER));
 	assert_true(search(OTHER, USER).known);
 	assert_true(search(UID_UNKNOWN, USER).known);
+	/* what a user has spent, who has a uid for each account of others */
+	for (uid_t uid = 100000; uid < 110000; uid++)
+		while (search(uid, USER).known)
+			assert_true(++done < 100000);
+	assert_true(holder_must_wait(OTHER));
+	assert_false(holder_must_wait(100));
+	assert_true(search(100, USER).known);
+	assert_true(search(UID_UNKNOWN, USER).known);
 	dumps = 0;
 	assert_false(search(USER, USER).known);
 	assert_int_equal(dumps, 0);
