@@ -43,6 +43,7 @@ static int counters_fd = -1;
 static struct {
 	bool to_stderr;
 	bool to_syslog;
+	bool for_check;
 	int syslog_fd;
 } sink = {.to_stderr = true, .syslog_fd = -1};
 
@@ -129,6 +130,12 @@ log_open(bool foreground)
 		return;
 	tzset(); /* reads /etc/localtime now, while it is reachable */
 	sink.syslog_fd = connect_syslog();
+}
+
+void
+log_for_check(void)
+{
+	sink.for_check = true;
 }
 
 void
@@ -224,7 +231,8 @@ log_verbose(void)
 static void __attribute__((format(printf, 1, 0)))
 vemit_everywhere(const char *fmt, va_list ap)
 {
-	sink.to_stderr = sink.to_syslog = true;
+	sink.to_stderr = true;
+	sink.to_syslog = !sink.for_check;
 	vemit(LOG_ERR, fmt, ap);
 }
 

@@ -47,6 +47,9 @@ void log_open_counters(int dir_fd);
 void log_open(bool foreground);
 void log_detach(void);
 
+/* Log nothing to syslog: it is no failure of the daemon. */
+void log_for_check(void);
+
 void log_set_verbose(bool);
 bool log_verbose(void);
 

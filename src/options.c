@@ -152,6 +152,7 @@ options_parse(int argc, char *argv[], struct options *o)
 			break;
 		case 'n':
 			o->check = o->foreground = true;
+			log_for_check();
 			break;
 		case 'p':
 			o->listen.port = parse_port(optarg);

@@ -74,8 +74,14 @@ def test_wrong_use(host, args, says):
     assert fails(host, "-n", *args, status=2) == line
 
 
-def test_a_check_of_the_options(host, daemon):
-    """Before a good daemon is stopped, for example."""
+def test_a_check_of_the_options(host, log_daemon, daemon):
+    """Before a good daemon is stopped, for example; so nothing has failed."""
+    log_daemon.setblocking(False)
+    assert "-- x" in fails(host, "-nx", status=2)
+    with pytest.raises(BlockingIOError):
+        log_daemon.recv(1000)
+    assert "-- x" in fails(host, "-x", status=2)
+    assert b"-- x" in log_daemon.recv(1000)
     assert host.run([PORTMAP, "-n", "-a", "192.0.2.0/24", "-u",
                      str(os.getuid())]) == ""
     assert "no user nosuch" in fails(host, "-n", "-u", "nosuch", status=2)
