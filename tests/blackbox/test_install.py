@@ -322,6 +322,12 @@ def test_a_wrong_option_stops_nothing(host, script):
             assert code == 2 and error in out
             assert script("status")[1].endswith(f"as pid {pid}\n")
     script.path.write_text(good)
+    assert script("stop")[0] == 0
+    script.path.write_text(good.replace("OPTIONS=\n", "OPTIONS=-d\n"))
+    assert script("start")[0] == 2 and script("status")[0] == 3
+    script.path.write_text(good)
+    assert script("start")[0] == 0
+    pid = pid_of(host)
     assert script("restart")[0] == 0 and pid_of(host) != pid
 
 
