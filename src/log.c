@@ -657,7 +657,8 @@ log_counters(size_t entries, size_t connections, size_t callits)
 	    {"evicted", "Connections closed for others.", counters.evicted},
 	    {"idle", "Connections closed after 30 s.", counters.idle},
 	    {"lost", "Replies that could not be sent.", counters.lost},
-	    {"in_debt", "UDP calls of callers in debt.", counters.in_debt},
+	    {"in_debt", "UDP and forwarded calls of callers in debt.",
+		counters.in_debt},
 	};
 	struct text line = {.used = 0}, file = {.used = 0};
 
