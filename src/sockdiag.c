@@ -171,6 +171,13 @@ sockdiag_dump(uint32_t prot, uint32_t port, bool idle,
 	return (dump_family(AF_INET6, prot, port, states, found, arg));
 }
 
+static void
+ignore(uid_t uid, void *arg)
+{
+	(void)uid;
+	(void)arg;
+}
+
 int
 sockdiag_open(void)
 {
@@ -182,8 +189,8 @@ sockdiag_open(void)
 	 * Without the kernel's udp_diag or tcp_diag, a lookup fails as for a
 	 * free port, and a dump with an error.
 	 */
-	if (dump_family(AF_INET, IPPROTO_UDP, 0, 0, NULL, NULL) == 0 &&
-	    dump_family(AF_INET, IPPROTO_TCP, 0, 0, NULL, NULL) == 0)
+	if (dump_family(AF_INET, IPPROTO_UDP, 0, 0, ignore, NULL) == 0 &&
+	    dump_family(AF_INET, IPPROTO_TCP, 0, 0, ignore, NULL) == 0)
 		return (0);
 	close(diag_fd);
 	diag_fd = -1;
