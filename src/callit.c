@@ -69,6 +69,24 @@ open_to(const struct sockaddr_in *to)
 	return (-1);
 }
 
+/*
+ * Return who pays for the time that a call takes from us.  On this host that is
+ * a uid; but others can send in its name, so it pays here only, under an
+ * address of its own.
+ */
+static struct peer
+payer_of(const struct callit_return *caller)
+{
+	struct peer payer = caller->peer;
+
+	if (!caller->here)
+		return (payer);
+	payer.uid = UID_UNKNOWN;
+	payer.from = (struct sockaddr_in){.sin_port = htons(PORT_MAX),
+	    .sin_addr = {htonl(0x7f000000 | (caller->peer.uid & 0xffffff))}};
+	return (payer);
+}
+
 static enum callit_outcome
 relay(const struct pending *p, const uint8_t *results, size_t len)
 {
@@ -76,14 +94,22 @@ relay(const struct pending *p, const uint8_t *results, size_t len)
 	size_t room = p->caller.reply_max < sizeof(bytes) ? p->caller.reply_max
 							  : sizeof(bytes);
 
+	struct peer payer = payer_of(&p->caller);
+	int result;
+
+	if (debt_until(&payer) != 0) {
+		counters.in_debt++;
+		return (CALLIT_FAILED);
+	}
 	len = wire_callit_reply(
 	    p->caller.xid, p->port, results, len, bytes, room);
 	if (len == 0)
 		return (CALLIT_TOO_LONG);
-	return (datagram_send(p->caller.fd, p->caller.local_addr,
-		    &p->caller.peer.from, bytes, len) == 0
-		    ? CALLIT_RELAYED
-		    : CALLIT_FAILED);
+	debt_begin(&payer);
+	result = datagram_send(p->caller.fd, p->caller.local_addr,
+	    &p->caller.peer.from, bytes, len);
+	debt_end(&payer, 1, len);
+	return (result == 0 ? CALLIT_RELAYED : CALLIT_FAILED);
 }
 
 static void
@@ -118,23 +144,6 @@ on_readable(void *arg)
 	}
 }
 
-/*
- * Return who pays for the time that a service takes from us.  Those on this
- * host who are not known could have another port for each call, so port 65535
- * stands for them all.
- */
-static struct peer
-payer_of(const struct callit_return *caller)
-{
-	const struct sockaddr_in all = {
-	    .sin_port = htons(PORT_MAX), .sin_addr = {htonl(INADDR_LOOPBACK)}};
-	struct peer payer = caller->peer;
-
-	if (caller->here && payer.uid == UID_UNKNOWN)
-		payer.from = all;
-	return (payer);
-}
-
 void
 callit_start(const struct callit_return *caller, const struct wire_callit *what,
     in_port_t port)
@@ -155,10 +164,7 @@ callit_start(const struct callit_return *caller, const struct wire_callit *what,
 		counters.in_debt++;
 		return;
 	}
-	victim = share_victim(POOL_CALLITS, &caller->peer);
 	p = malloc(sizeof(*p));
-	if (victim != NULL)
-		finish(pending_of(victim), CALLIT_EVICTED);
 	fd = p == NULL ? -1 : open_to(&to);
 	if (fd == -1 || getrandom(&xid, sizeof(xid), 0) != sizeof(xid)) {
 		callit_report(CALLIT_FAILED, &caller->peer, what->prog,
@@ -168,6 +174,8 @@ callit_start(const struct callit_return *caller, const struct wire_callit *what,
 		free(p);
 		return;
 	}
+	if ((victim = share_victim(POOL_CALLITS, &caller->peer)) != NULL)
+		finish(pending_of(victim), CALLIT_EVICTED);
 	*p = (struct pending){.caller = *caller,
 	    .prog = what->prog,
 	    .vers = what->vers,

@@ -22,7 +22,7 @@
 struct callit_return {
 	struct peer peer;
 	struct in_addr local_addr; /* of this host, which was called */
-	bool here;                 /* on this host */
+	bool here;                 /* the caller is on this host */
 	int fd; /* the datagram socket that received the call */
 	uint32_t xid;
 	size_t reply_max; /* bytes of the longest reply to this caller */

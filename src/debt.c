@@ -278,7 +278,7 @@ charge(struct peer *peer, struct debt *debt, int64_t us)
 		return;
 	if (ms > CALL_MAX_MS)
 		ms = CALL_MAX_MS;
-	if (debt->charged + FORGET_MS < now &&
+	if ((debt->charged == 0 || debt->charged + FORGET_MS < now) &&
 	    us < NO_ACCIDENT_TIMES * slow_us && ms > ALLOWED_MS)
 		ms = ALLOWED_MS;
 	debt->charged = now;
@@ -287,6 +287,8 @@ charge(struct peer *peer, struct debt *debt, int64_t us)
 		if (peer->uid == UID_UNKNOWN) {
 			/* one user can have thousands of ports: in turn */
 			debt->end = later(debt->end, last_port_end + ms);
+			if (debt->end > now + CALL_MAX_MS)
+				debt->end = now + CALL_MAX_MS;
 			last_port_end = debt->end;
 		}
 		log_debt(peer, us);
@@ -336,11 +338,11 @@ note_time(int64_t us)
 bool
 debt_end(struct peer *peer, unsigned messages, size_t bytes)
 {
+	int error = errno; /* of that call */
+	int64_t us = clock_us() - begun;
+	bool slow = us > usual(messages, bytes);
 	struct debt *debt =
 	    peer != NULL && measured ? debt_of(peer, false) : NULL;
-	int64_t us = clock_us() - begun;
-	int error = errno; /* of that call */
-	bool slow = us > usual(messages, bytes);
 
 	if (messages == 1)
 		note_time(us);

@@ -6,26 +6,32 @@
 #include "sockdiag.h"
 
 enum {
-	FACTOR = 100, /* what takes a time, takes a hundredth of the time */
-	ALLOWED_MS = 500,
-	USERS = 4096 /* more than there are local ones */
+	FACTOR = 100, /* 1 us of CPU time is paid for after 100 us */
+	ALLOWED_US = 500000,
+	ALLOWED_ROOT_US = 5000000, /* for searches with `idle` */
+	USERS = 4096               /* more than there are local ones */
 };
 
 /*
- * When all is paid for, in ms: by each system account, by each other user, and
- * by those who are not known.  A user with thousands of uids can make another
- * one wait, but no system account.
+ * When all is paid for, in us of CLOCK_MONOTONIC: by root and each system
+ * account; by other users, of whom those with the same remainder share one; and
+ * by those who are not known, and by sweeps.  A user with thousands of uids can
+ * make another one wait, but no system account.
  */
-static int64_t paid[UID_SYSTEM_MAX + 1 + USERS + 1];
+static int64_t paid[UID_SYSTEM_MAX + 1 + USERS + 2];
 
 static int64_t *
 account_of(uid_t payer)
 {
-	if (payer <= UID_SYSTEM_MAX)
-		return (&paid[payer]);
+	size_t i = payer;
+
 	if (payer == UID_UNKNOWN)
-		return (&paid[UID_SYSTEM_MAX + 1 + USERS]);
-	return (&paid[UID_SYSTEM_MAX + 1 + payer % USERS]);
+		i = UID_SYSTEM_MAX + 1 + USERS;
+	else if (payer == HOLDER_SWEEP)
+		i = UID_SYSTEM_MAX + 1 + USERS + 1;
+	else if (payer > UID_SYSTEM_MAX)
+		i = UID_SYSTEM_MAX + 1 + payer % USERS;
+	return (&paid[i]);
 }
 
 struct finding {
@@ -50,19 +56,20 @@ note(uid_t uid, void *arg)
 bool
 holder_must_wait(uid_t payer)
 {
-	return (
-	    payer != UID_ROOT && *account_of(payer) > loop_now() + ALLOWED_MS);
+	int64_t allowed = payer == UID_ROOT ? ALLOWED_ROOT_US : ALLOWED_US;
+
+	return (*account_of(payer) > loop_now() * 1000 + allowed);
 }
 
 /* Charge the payer for the CPU time since `began`, in us. */
 static void
 charge(uid_t payer, int64_t began)
 {
-	int64_t *end = account_of(payer);
+	int64_t *end = account_of(payer), now = loop_now() * 1000;
 
-	if (*end < loop_now())
-		*end = loop_now();
-	*end += (loop_cpu_clock() - began) * FACTOR / 1000;
+	if (*end < now)
+		*end = now;
+	*end += (loop_cpu_clock() - began) * FACTOR;
 	loop_clock(); /* this may have been longer than a slice */
 }
 
@@ -91,8 +98,6 @@ holder_search(uid_t payer, uint32_t prot, uint32_t port, uid_t user, bool idle)
 	struct finding f = {.user = user};
 	int64_t began = loop_cpu_clock();
 
-	if (holder_must_wait(payer))
-		return (f.use);
 	f.use.known = sockdiag_dump(prot, port, idle, note, &f) == 0;
 	charge(payer, began);
 	return (f.use);

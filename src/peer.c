@@ -61,8 +61,8 @@ is_connected(int fd)
 uid_t
 peer_socket_uid(const struct peer *peer)
 {
-	uid_t uid =
-	    sockdiag_caller(peer->prot, &peer->from, peer->to, own_port);
+	uid_t uid = sockdiag_caller(
+	    peer->prot, &peer->from, peer->to, own_port, PEER_LO);
 
 	/* after the lookup, or it could be of the next socket */
 	if (peer->prot == IPPROTO_TCP && !is_connected(peer->fd))

@@ -144,7 +144,9 @@ policy_set(
 		verdict = ask(f, ASK_HOLDS, FACT_NO, VERDICT_DENY_RESERVED);
 	if (verdict == VERDICT_OK && !root)
 		verdict = ask(f, ASK_PROGRAM, FACT_YES, VERDICT_DENY_PROGRAM);
-	if (verdict == VERDICT_OK && own && !identical)
+	/* no attack: to know it must not be needed for one's own entry */
+	if (verdict == VERDICT_OK && own && !identical &&
+	    f->answers[ASK_HOLDS_OLD] != FACT_UNKNOWN)
 		verdict = ask(f, ASK_HOLDS_OLD, FACT_YES, VERDICT_DENY_BOUND);
 	if (verdict == VERDICT_OK && identical)
 		verdict = VERDICT_UNCHANGED;

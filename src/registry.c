@@ -82,7 +82,7 @@ is_program_foreign(const struct caller *caller, uint32_t prog)
 /*
  * Return whether the caller's user has a socket on the port of `m`.  With
  * `idle`, a TCP socket need not listen, because servers in Python register
- * before they do.  That search is expensive, so it is for root only.
+ * before they do.  That search is expensive, so it is for root's only.
  */
 static enum fact
 holds(const struct caller *caller, const struct mapping *m, bool idle)
@@ -185,7 +185,7 @@ set(struct peer *peer, struct mapping *want)
 		put(want, same);
 	if (!verdict_is_ok(verdict))
 		return (registry_refuse(peer, verdict, PMAPPROC_SET, want));
-	/* what is unchanged was not judged by the entries of others */
+	/* UNCHANGED: a user's was not judged by the entries of others */
 	if (want->owner == UID_ROOT || verdict == VERDICT_OK)
 		take_over(want);
 	return (verdict);
@@ -276,10 +276,10 @@ remove_if_stale(const struct mapping *m)
 
 	if (m->prog == PMAP_PROG || (spare_root && m->owner == UID_ROOT))
 		return;
-	use = holder_glance(UID_UNKNOWN, m->prot, m->port, UID_UNKNOWN);
+	use = holder_glance(HOLDER_SWEEP, m->prot, m->port, UID_UNKNOWN);
 	if (use.known && !use.bound)
 		use = holder_search(
-		    UID_UNKNOWN, m->prot, m->port, UID_UNKNOWN, false);
+		    HOLDER_SWEEP, m->prot, m->port, UID_UNKNOWN, false);
 	if (!use.known || use.bound)
 		return;
 	log_stale(m);
@@ -303,7 +303,7 @@ sweep_some(void)
 	const struct mapping *m;
 
 	while (sweep_at < TABLE_SLOTS && loop_clock() < end &&
-	       !holder_must_wait(UID_UNKNOWN))
+	       !holder_must_wait(HOLDER_SWEEP))
 		if ((m = table_at(table, sweep_at++)) != NULL)
 			remove_if_stale(m);
 	if (sweep_at == TABLE_SLOTS)
@@ -334,13 +334,13 @@ registry_tick(int64_t now)
 	if (sweep_at < TABLE_SLOTS) {
 		sweep_some();
 	} else if (sweep_wanted && now >= again) {
+		sweep_wanted = false;
 		sweep(true); /* a user has caused it */
 		again = now + SWEEP_AGAIN_MS;
 	}
-	sweep_wanted = false;
 	if (sweep_at == TABLE_SLOTS)
-		return (INT64_MAX);
-	return (holder_must_wait(UID_UNKNOWN) ? now + SWEEP_WAIT_MS : now);
+		return (sweep_wanted ? again : INT64_MAX);
+	return (holder_must_wait(HOLDER_SWEEP) ? now + SWEEP_WAIT_MS : now);
 }
 
 /*

@@ -251,33 +251,35 @@ sockdiag_exact(
 }
 
 /*
- * Return true if nobody but the owner of a UDP socket can have sent from its
- * port while it was open: it is connected to our port, or bound to all
- * addresses.  Else others can bind the port of another address, and send from
- * this one by IP_PKTINFO.
+ * Return true if nobody but the owner of this socket can have sent from its
+ * port while it was open: it is connected to our port, or a UDP socket that is
+ * bound to all addresses.  In place of a TCP socket, the kernel may have found
+ * somebody's listener; and others can bind a UDP port of another address, and
+ * send from this one by IP_PKTINFO.
  */
 static bool
-may_have_sent(const struct inet_diag_msg *msg, in_port_t port)
+may_have_sent(uint32_t prot, const struct inet_diag_msg *msg, in_port_t port)
 {
 	static const uint32_t any[4];
 
 	return (msg->id.idiag_dport == htons(port) ||
-		memcmp(msg->id.idiag_src, any, sizeof(any)) == 0);
+		(prot == IPPROTO_UDP &&
+		    memcmp(msg->id.idiag_src, any, sizeof(any)) == 0));
 }
 
 uid_t
 sockdiag_caller(uint32_t prot, const struct sockaddr_in *from,
-    struct in_addr to, in_port_t port)
+    struct in_addr to, in_port_t port, int ifindex)
 {
 	const struct sockaddr_in remote = {
 	    .sin_port = htons(port), .sin_addr = to};
 	enum port_state state;
 	const struct inet_diag_msg *msg =
-	    lookup(prot, from, &remote, 0, &state);
+	    lookup(prot, from, &remote, ifindex, &state);
 
 	/* a socket without inode is closed, and its uid is not known */
 	if (msg == NULL || msg->idiag_inode == 0 ||
-	    (prot == IPPROTO_UDP && !may_have_sent(msg, port)))
+	    !may_have_sent(prot, msg, port))
 		return (UID_UNKNOWN);
 	return (msg->idiag_uid);
 }

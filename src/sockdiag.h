@@ -36,11 +36,11 @@ enum port_state sockdiag_exact(
 
 /*
  * Return the owner of the socket that calls `port` of the address `to` from
- * `from`, or UID_UNKNOWN if it is not known, or if the socket is already
- * closed.
+ * `from` by the interface `ifindex`, or UID_UNKNOWN if it is not known, if the
+ * socket is already closed, or if somebody else may have sent from its port.
  */
 uid_t sockdiag_caller(uint32_t prot, const struct sockaddr_in *from,
-    struct in_addr to, in_port_t port);
+    struct in_addr to, in_port_t port, int ifindex);
 
 /*
  * Call found() with the owner of each socket that is bound to a port at any

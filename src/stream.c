@@ -393,7 +393,7 @@ fill_input(struct stream *s)
 	do {
 		n = receive(s);
 	} while (n == -1 && errno == EINTR);
-	debt_end(&s->t.call.peer, 1, sizeof(in.bytes));
+	debt_end(&s->t.call.peer, 0, sizeof(in.bytes));
 	if (n > 0)
 		in.len = (size_t)n;
 	else if (n == 0)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Who may change what: by origin, by owner, by port, by quota."""
+import contextlib
 import os
 import re
 import signal
@@ -251,6 +252,41 @@ def test_a_reset_connection_is_not_of_the_next_socket(host, refusing):
         refusing.send(signal.SIGCONT)
         refusing.expect_line("refused proc=set .*reason=unknown")
         assert c.getport(100005, 1, UDP) == 0
+
+
+def test_a_tcp_caller_is_not_who_listens_at_its_port(host, refusing):
+    """The socket of the caller is bound to lo."""
+    with host.socket(socket.AF_INET, STREAM, uid=1001) as s, \
+            host.socket(socket.AF_INET, STREAM, uid=250) as server:
+        for x in s, server:
+            x.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+        s.bind(("127.0.0.1", 0))
+        s.connect(("127.0.0.1", 111))
+        server.bind(s.getsockname())
+        server.listen()
+        c = rpc.Client(s)
+        assert c.set(100005, 3, UDP, 5000) == 0
+        assert c.set(PROG, 1, UDP, 5000) == 1, "as itself"
+    refusing.expect_line("refused .*prog=100005 .*reason=protected")
+
+
+@pytest.mark.parametrize("uid", [0, 250])
+def test_hundreds_of_sockets_on_the_port_of_a_server_that_is_gone(
+        host, refusing, uid):
+    """They cannot all be looked at, and keep the server from nothing."""
+    refusing.expect("replaced ")
+    with host.bound(DGRAM, uid=uid) as s, host.local(uid) as c:
+        port = s.getsockname()[1]
+        assert c.set(PROG, 1, UDP, port) == 1
+        s.close()
+        with contextlib.ExitStack() as stack:
+            for _ in range(600):
+                x = stack.enter_context(
+                    host.socket(socket.AF_INET, DGRAM, uid=1001))
+                x.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                x.bind(("0.0.0.0", port))
+            assert c.set(PROG, 1, UDP, 5001) == 1
 
 
 def test_who_holds_the_port_is_not_kept_out(host, refusing):
@@ -632,7 +668,9 @@ def test_an_address_that_a_does_not_let_in(make_host, start):
     with b.udp("192.168.77.1") as udp, b.tcp("192.168.77.1") as tcp:
         assert udp.getport(rpc.PMAP, 2, UDP) == 111
         assert tcp.getport(rpc.PMAP, 2, UDP) == 111
-    with c.tcp("192.168.78.1") as tcp:
+    # it may be reset before connect() has returned
+    with contextlib.suppress(ConnectionResetError), \
+            c.tcp("192.168.78.1") as tcp:
         assert tcp.closed(rpc.record(rpc.call(0)))
     with c.udp("192.168.78.1") as udp:
         udp.send(rpc.call(0))

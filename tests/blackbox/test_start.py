@@ -690,12 +690,12 @@ def test_many_stale_entries(host, daemon):
     """To search for their servers takes more time than a burst may."""
     daemon.expect("stale ", "suppressed ")
     with host.local() as c, host.bound(socket.SOCK_DGRAM, 5000):
-        for i in range(80):
+        for i in range(200):
             c.set(PROG + i, 1, UDP, 5000 + i)
         daemon.send(signal.SIGHUP)
         # there may be many sockets in other namespaces
         until(lambda: len(c.dump()) == 3, 60)
-        daemon.expect_line("swept stale=79 entries=3")
+        daemon.expect_line("swept stale=199 entries=3")
         assert c.dump()[2:] == [(PROG, 1, UDP, 5000)]
 
 

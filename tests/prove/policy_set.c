@@ -84,9 +84,9 @@ spec(const struct caller *caller, const struct mapping *want,
 		return (port);
 	if (uid != 0 && f->answers[ASK_PROGRAM] != FACT_NO)
 		return (opposite(f->answers[ASK_PROGRAM]));
-	if (moves)
-		return (opposite(f->answers[ASK_HOLDS_OLD]));
-	return (FACT_YES);
+	/* nobody can keep a user from his own entry */
+	return (moves && f->answers[ASK_HOLDS_OLD] == FACT_YES ? FACT_NO
+							       : FACT_YES);
 }
 
 /* Promises that hold whatever the rest of the table says. */

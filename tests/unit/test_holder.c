@@ -146,55 +146,68 @@ test_search(void **unused)
 	assert_false(search(USER, USER).known);
 }
 
+/* A glance and a search; return false if the payer has to wait. */
+static bool
+spend(uid_t payer)
+{
+	bool waits = holder_must_wait(payer);
+	struct port_use use = holder_glance(payer, IPPROTO_UDP, PORT, USER);
+
+	assert_int_equal(use.known, !waits);
+	if (use.known)
+		assert_true(search(payer, USER).known);
+	return (use.known);
+}
+
+static unsigned
+spend_all(uid_t payer)
+{
+	unsigned n = 0;
+
+	while (spend(payer))
+		assert_true(++n < 1000);
+	return (n);
+}
+
 /* One percent, after a burst of 5 ms. */
 static void
 test_each_pays(void **unused)
 {
-	unsigned done = 0;
-
 	(void)unused;
-	takes = 1000;
-	while (search(USER, USER).known)
-		assert_true(++done < 100);
-	assert_int_equal(done, 6);
-	assert_true(holder_must_wait(USER));
-	state = PORT_BOUND;
-	assert_false(glance(USER).known);
-	assert_false(holder_must_wait(OTHER));
-	assert_true(search(OTHER, USER).known);
-	assert_true(search(UID_UNKNOWN, USER).known);
-	/* what a user has spent, who has a uid for each account of others */
-	for (uid_t uid = 100000; uid < 110000; uid++)
-		while (search(uid, USER).known)
-			assert_true(++done < 100000);
-	assert_true(holder_must_wait(OTHER));
-	assert_false(holder_must_wait(100));
-	assert_true(search(100, USER).known);
-	assert_true(search(UID_UNKNOWN, USER).known);
+	takes = 500;
+	assert_int_equal(spend_all(USER), 6);
 	dumps = 0;
-	assert_false(search(USER, USER).known);
+	assert_false(spend(USER));
 	assert_int_equal(dumps, 0);
 	now += 100;
-	assert_true(search(USER, USER).known);
-	assert_false(search(USER, USER).known);
+	assert_int_equal(spend_all(USER), 1);
 	now += 600;
-	for (done = 0; search(USER, USER).known; done++)
-		;
-	assert_int_equal(done, 6);
+	assert_int_equal(spend_all(USER), 6);
+	/* nor is it free if it is short */
+	now += 1000;
+	takes = 5;
+	assert_int_equal(spend_all(USER), 501);
 }
 
 static void
-test_root_does_not_wait(void **unused)
+test_nobody_pays_for_others(void **unused)
 {
+	static const uid_t others[] = {
+	    UID_ROOT, 100, OTHER, UID_UNKNOWN, HOLDER_SWEEP};
+
 	(void)unused;
-	takes = 1000000;
-	for (int i = 0; i < 3; i++)
-		assert_true(search(UID_ROOT, USER).known);
-	assert_false(holder_must_wait(UID_ROOT));
-	/* nor does one long search of somebody make a debt of hours */
-	assert_true(search(USER, USER).known);
-	now += 100000;
-	assert_true(search(USER, USER).known);
+	takes = 500;
+	spend_all(USER);
+	for (size_t i = 0; i < LENGTH(others); i++)
+		assert_int_equal(
+		    spend_all(others[i]), others[i] == UID_ROOT ? 51 : 6);
+	/* who has a uid for each account of other users */
+	now += 1000000;
+	for (uid_t uid = 100000; uid < 110000; uid++)
+		spend_all(uid);
+	for (size_t i = 0; i < LENGTH(others); i++)
+		assert_int_equal(
+		    holder_must_wait(others[i]), others[i] == OTHER);
 }
 
 int
@@ -205,7 +218,7 @@ main(void)
 	    T(test_glance),
 	    T(test_search),
 	    T(test_each_pays),
-	    T(test_root_does_not_wait),
+	    T(test_nobody_pays_for_others),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

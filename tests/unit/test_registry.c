@@ -90,7 +90,8 @@ test_owners(void **state)
 	assert_int_equal(
 	    table_lookup(table, PROG, 1, IPPROTO_UDP)->owner, 1000);
 	assert_int_equal(set(&user, PROG, 5000), VERDICT_UNCHANGED);
-	assert_int_equal(set(&user, PROG, 5001), VERDICT_DENY_BUSY);
+	assert_int_equal(set(&user, PROG, 5001), VERDICT_OK);
+	assert_int_equal(set(&other, PROG, 5001), VERDICT_DENY_BUSY);
 	assert_int_equal(
 	    registry_unset(&other, PROG, 1, 0), VERDICT_DENY_OWNER);
 	assert_int_equal(set(&root, PROG, 5002), VERDICT_OK);

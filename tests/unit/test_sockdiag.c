@@ -101,6 +101,13 @@ test_who_is_bound(void **state)
 	check(AF_INET6, SOCK_STREAM, IPPROTO_TCP, 1, PORT_FREE);
 }
 
+static uid_t
+caller_of(uint32_t prot, const struct sockaddr_in *from, uint32_t port)
+{
+	return (sockdiag_caller(prot, from,
+	    (struct in_addr){htonl(INADDR_LOOPBACK)}, (in_port_t)port, 1));
+}
+
 /* The calling socket, connected or not, over both protocols. */
 static void
 test_caller(void **state)
@@ -136,15 +143,52 @@ test_caller(void **state)
 			assert_int_equal(connect(fd, (void *)&to, len), 0);
 		assert_int_equal(getsockname(fd, (void *)&from, &len), 0);
 		from.sin_addr = to.sin_addr;
-		assert_int_equal(
-		    sockdiag_caller(prot, &from, to.sin_addr, (in_port_t)port),
+		assert_int_equal(caller_of(prot, &from, port),
 		    cases[i].known ? geteuid() : UID_UNKNOWN);
 		close(fd);
-		assert_int_equal(
-		    sockdiag_caller(prot, &from, to.sin_addr, (in_port_t)port),
-		    UID_UNKNOWN);
+		assert_int_equal(caller_of(prot, &from, port), UID_UNKNOWN);
 		close(server);
 	}
+}
+
+/* The caller is bound to lo, and others listen on its port, or on none. */
+static void
+test_a_caller_is_no_listener(void **state)
+{
+	struct sockaddr_in from = {.sin_family = AF_INET},
+			   to = {.sin_family = AF_INET,
+			       .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	const struct linger reset = {.l_onoff = 1};
+	const int yes = 1;
+	socklen_t len = sizeof(from);
+	uint32_t port;
+	int server = bound(AF_INET, SOCK_STREAM, 0, &port), fds[2];
+
+	(void)state;
+	need_loopback();
+	for (int i = 0; i < 2; i++) {
+		fds[i] = socket(AF_INET, SOCK_STREAM, 0);
+		assert_int_equal(setsockopt(fds[i], SOL_SOCKET, SO_REUSEADDR,
+				     &yes, sizeof(yes)),
+		    0);
+		if (i == 0)
+			assert_int_equal(setsockopt(fds[i], SOL_SOCKET,
+					     SO_BINDTODEVICE, "lo", 2),
+			    0);
+		assert_int_equal(
+		    bind(fds[i], (struct sockaddr *)&from, len), 0);
+		getsockname(fds[i], (struct sockaddr *)&from, &len);
+	}
+	to.sin_port = htons((in_port_t)port);
+	assert_int_equal(connect(fds[0], (struct sockaddr *)&to, len), 0);
+	assert_int_equal(listen(fds[1], 1), 0);
+	getsockname(fds[0], (struct sockaddr *)&from, &len);
+	assert_int_equal(caller_of(IPPROTO_TCP, &from, port), geteuid());
+	setsockopt(fds[0], SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	close(fds[0]);
+	assert_int_equal(caller_of(IPPROTO_TCP, &from, port), UID_UNKNOWN);
+	close(fds[1]);
+	close(server);
 }
 
 static void
@@ -266,6 +310,7 @@ main(void)
 	    T(test_connected),
 	    T(test_bound_to_an_interface),
 	    T(test_caller),
+	    T(test_a_caller_is_no_listener),
 	    T(test_when_it_cannot_be_known),
 	};
 
