@@ -56,9 +56,9 @@ static struct msghdr *current;
 
 /*
  * A caller can make each reply take milliseconds, and have another port for
- * each call, so that no debt is ever due.  After two rings in a row that took
- * long, the second one by CPU time, datagrams are received one by one: then
- * others have a turn between them.
+ * each call, so that no debt is ever due.  After a ring that took long, and
+ * another of the next 16 that took long by CPU time, datagrams are received one
+ * by one for ten seconds: then others have a turn between them.
  */
 static unsigned rings_to_measure;
 static int64_t one_by_one_until; /* ms */
@@ -120,8 +120,9 @@ receiver(unsigned i)
 }
 
 /*
- * Return how many of the replies from the i-th on are sent by one system call:
- * few, because that may take long, and one to a suspect, who pays for it.
+ * Return how many replies, from the i-th on, one system call sends: few,
+ * because delivery may take long, and only one if it is a suspect's, who is to
+ * be charged for it.
  */
 static unsigned
 batch_at(unsigned i)
@@ -152,7 +153,7 @@ send_batch(int fd, unsigned begin, unsigned count)
 		bytes = out.iovs[begin].iov_len;
 	}
 	if (debt_until(only) != 0) {
-		counters.in_debt++; /* since the call was served */
+		counters.in_debt++; /* but not when the call was served */
 		return;
 	}
 	debt_begin(only);

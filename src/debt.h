@@ -13,15 +13,16 @@
  * delivers a reply to a socket of this host within send(2), and that takes
  * long if thousands of sockets share its port, or thousands of processes watch
  * it.  So a caller on this host owes 200 times the CPU time of each system call
- * that took more than 100 us (on a slow machine, 50 times what a send() and a
- * recv() took at the start) and, for each message, ten times as long as the
- * shortest one of late, because tracers can be slow, too.  Nobody who
- * owes more than 0.5 s is served.  A caller is a uid; over UDP, a source
- * address and port.  Root never pays.
+ * that took too long: more than 100 us (on a slow machine, 50 times what a
+ * send() and a recv() took at the start), plus 1 us for 512 bytes, plus, for
+ * each message, ten times the shortest one of late, because everything is slow
+ * under a tracer.  Nobody who owes more than 0.5 s is served.  A caller is a
+ * uid; over UDP, a source address and port; for CALLITs, see callit.c.  Root
+ * never pays, if its uid or its source port shows that it is root.
  *
- * Nobody pays for others.  The kernel also receives what somebody else sends
- * within our system calls, so 5 us for each packet that this processor received
- * meanwhile are left out: /proc/net/softnet_stat.  Because of other
+ * Packets of others do not count.  The kernel also receives what somebody else
+ * sends within our system calls, so 5 us for each packet that this processor
+ * received meanwhile are left out: /proc/net/softnet_stat.  Because of other
  * interrupts, the first slow call in ten seconds, if below 50 times as long,
  * costs no more than the 0.5 s, and short calls repay.  What counts is the
  * average.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The types that modules share: a mapping, the origin of a call and its caller,
- * the state of a port, the verdict on a request, the outcome of a CALLIT.
+ * the verdict on a request, the outcome of a CALLIT.
  */
 #ifndef PMAP_H
 #define PMAP_H

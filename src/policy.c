@@ -18,7 +18,8 @@ policy_identity(const struct peer *peer, unsigned privileged,
 	}
 	if (socket == NULL)
 		return (VERDICT_ASK);
-	/* others can share a UDP port, or send from one and close it */
+	/* the owner of a UDP socket need not be the sender, who may share the
+	   port, or have closed it */
 	*caller = (struct caller){UID_UNKNOWN, *socket};
 	if (peer->prot == IPPROTO_TCP && *socket == UID_UNKNOWN)
 		return (VERDICT_DENY_UNKNOWN);

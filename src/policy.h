@@ -52,7 +52,7 @@ struct facts {
 struct port_use {
 	bool known;
 	bool bound;   /* by anybody */
-	bool by_user; /* by the user whom policy_witness() names */
+	bool by_user; /* by the user who was asked for: holder.h */
 	bool by_root;
 	bool by_others; /* than that user */
 };

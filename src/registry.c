@@ -267,7 +267,7 @@ registry_unset(struct peer *peer, uint32_t prog, uint32_t vers, uint32_t prot)
 static size_t sweep_at = TABLE_SLOTS; /* the slot to check next */
 static bool spare_root;               /* the sweep removes no entries of root */
 static size_t stale;                  /* entries that it has removed */
-static bool report_wanted;            /* of how many these are: HUP */
+static bool report_wanted;            /* at the end: HUP asked for it */
 
 static void
 remove_if_stale(const struct mapping *m)

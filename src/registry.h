@@ -9,8 +9,9 @@
 
 /*
  * The table, and all its changes: SET and UNSET of every version.  A change is
- * judged and then made; a refusal is counted and logged.  A caller pays for
- * slow lookups: debt.h.  Knows no RPC.
+ * judged and then made; a refusal is counted and logged.  The caller pays for
+ * lookups: debt.h for that of the identity, holder.h for those of ports.  Knows
+ * no RPC.
  */
 
 /*

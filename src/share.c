@@ -17,8 +17,11 @@ static const struct {
 	size_t of_source;
 	int64_t idle; /* ms */
 } pools[POOLS] = {
-    [POOL_CONNECTIONS] = {{192, 64, 192}, SIZE_MAX, SHARE_IDLE_MS},
-    [POOL_CALLITS] = {{192, 64, 0}, SHARE_CALLITS_OF_SOURCE, SHARE_CALLIT_MS},
+    [POOL_CONNECTIONS] =
+	{{[ORIGIN_NETWORK] = 192, [ORIGIN_LOOPBACK] = 64, [ORIGIN_LOCAL] = 192},
+	    SIZE_MAX, SHARE_IDLE_MS},
+    [POOL_CALLITS] = {{[ORIGIN_NETWORK] = 192, [ORIGIN_LOOPBACK] = 64},
+	SHARE_CALLITS_OF_SOURCE, SHARE_CALLIT_MS},
 };
 
 /* What one source has in a pool; with a port, what calls that service. */

@@ -12,9 +12,10 @@
 /*
  * Who may have how many of what needs a descriptor: connections, and CALLITs in
  * progress.  Limits are per origin; at a limit, one of the source with the most
- * has to go.  A source is a uid on the local socket, else an address;
- * 127.0.0.0/8 is two sources, privileged ports and others, because a local user
- * can use any of its addresses.
+ * has to go.  A source is a uid on the local socket, and for CALLITs over
+ * loopback if it is known; else an address.  127.0.0.0/8 is two sources,
+ * privileged ports and others, because a local user can use any of its
+ * addresses.
  * Only decides: knows no sockets and no clock, closes and allocates nothing.
  */
 enum pool {
@@ -27,7 +28,8 @@ enum pool {
 struct share {
 	TAILQ_ENTRY(share) entry;
 	struct source *source;
-	struct source *group; /* those of the source that call one service */
+	struct source
+	    *group;     /* what the source has at one service; or source */
 	int64_t active; /* ms: when it last completed a call or took output */
 	bool blocked;   /* it has unsent output, or ends when all is sent */
 };
