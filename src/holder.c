@@ -8,7 +8,7 @@
 enum {
 	FACTOR = 100, /* 1 us of CPU time is paid for after 100 us */
 	ALLOWED_US = 500000,
-	ALLOWED_ROOT_US = 5000000, /* for searches with `idle` */
+	ALLOWED_ROOT_US = 5000000, /* for searches with `also_bound` */
 	USERS = 4096               /* more than there are local ones */
 };
 
@@ -93,12 +93,13 @@ holder_glance(uid_t payer, uint32_t prot, uint32_t port, uid_t user)
 }
 
 struct port_use
-holder_search(uid_t payer, uint32_t prot, uint32_t port, uid_t user, bool idle)
+holder_search(
+    uid_t payer, uint32_t prot, uint32_t port, uid_t user, bool also_bound)
 {
 	struct finding f = {.user = user};
 	int64_t began = loop_cpu_clock();
 
-	f.use.known = sockdiag_dump(prot, port, idle, note, &f) == 0;
+	f.use.known = sockdiag_dump(prot, port, also_bound, note, &f) == 0;
 	charge(payer, began);
 	return (f.use);
 }

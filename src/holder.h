@@ -26,11 +26,11 @@ struct port_use holder_glance(
     uid_t payer, uint32_t prot, uint32_t port, uid_t user);
 
 /*
- * Search after a glance whose result is known.  With `idle`, find TCP sockets
- * that do not listen, too: sockdiag_dump().
+ * Search after a glance whose result is known.  With `also_bound`, find TCP
+ * sockets that do not listen, too: sockdiag_dump().
  */
 struct port_use holder_search(
-    uid_t payer, uint32_t prot, uint32_t port, uid_t user, bool idle);
+    uid_t payer, uint32_t prot, uint32_t port, uid_t user, bool also_bound);
 
 /* Return true if this payer has to wait. */
 bool holder_must_wait(uid_t payer);

@@ -3,7 +3,7 @@
 
 enum verdict
 policy_identity(const struct peer *peer, unsigned privileged,
-    const uid_t *socket, struct caller *caller)
+    const uid_t *socket_uid, struct caller *caller)
 {
 	unsigned port = ntohs(peer->from.sin_port);
 
@@ -16,15 +16,15 @@ policy_identity(const struct peer *peer, unsigned privileged,
 		*caller = (struct caller){UID_ROOT, UID_ROOT};
 		return (VERDICT_OK);
 	}
-	if (socket == NULL)
+	if (socket_uid == NULL)
 		return (VERDICT_ASK);
 	/* the owner of a UDP socket need not be the sender, who may share the
 	   port, or have closed it */
-	*caller = (struct caller){UID_UNKNOWN, *socket};
-	if (peer->prot == IPPROTO_TCP && *socket == UID_UNKNOWN)
+	*caller = (struct caller){UID_UNKNOWN, *socket_uid};
+	if (peer->prot == IPPROTO_TCP && *socket_uid == UID_UNKNOWN)
 		return (VERDICT_DENY_UNKNOWN);
-	if (peer->prot == IPPROTO_TCP && *socket != UID_ROOT)
-		caller->uid = *socket;
+	if (peer->prot == IPPROTO_TCP && *socket_uid != UID_ROOT)
+		caller->uid = *socket_uid;
 	return (VERDICT_OK);
 }
 

@@ -59,14 +59,14 @@ struct port_use {
 
 /*
  * Find out who is calling.  `privileged` is the number of ports that the kernel
- * reserves for root.  `socket` is the uid of the calling socket, or
+ * reserves for root.  `socket_uid` is that of the calling socket, or
  * UID_UNKNOWN; with NULL, the result is VERDICT_ASK if it matters.  On the
  * local socket, the uid counts.  On loopback, a privileged source port
  * identifies root.  A socket of root's on any other port does not, because a
  * process of root may send what others have given it.
  */
 enum verdict policy_identity(const struct peer *, unsigned privileged,
-    const uid_t *socket, struct caller *);
+    const uid_t *socket_uid, struct caller *);
 
 /* Return whether calls of this origin may change the table at all. */
 enum verdict policy_origin(enum origin);

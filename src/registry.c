@@ -30,12 +30,12 @@ identify(struct peer *peer, struct caller *caller)
 	unsigned privileged =
 	    peer->origin == ORIGIN_LOOPBACK ? peer_privileged_ports() : 0;
 	enum verdict verdict = policy_identity(peer, privileged, NULL, caller);
-	uid_t socket;
+	uid_t socket_uid;
 
 	if (verdict != VERDICT_ASK)
 		return (verdict);
-	socket = debt_identify(peer);
-	return (policy_identity(peer, privileged, &socket, caller));
+	socket_uid = debt_identify(peer);
+	return (policy_identity(peer, privileged, &socket_uid, caller));
 }
 
 /* Find out who uses the port of an entry, for policy_foreign(). */
@@ -81,11 +81,11 @@ is_program_foreign(const struct caller *caller, uint32_t prog)
 
 /*
  * Return whether the caller's user has a socket on the port of `m`.  With
- * `idle`, a TCP socket need not listen, because servers in Python register
- * before they do.  That search is expensive, so it is for root's only.
+ * `also_bound`, a TCP socket need not listen, because servers in Python
+ * register before they do.  That search is expensive, so it is for root's only.
  */
 static enum fact
-holds(const struct caller *caller, const struct mapping *m, bool idle)
+holds(const struct caller *caller, const struct mapping *m, bool also_bound)
 {
 	uid_t user = caller->user;
 	struct port_use use;
@@ -94,8 +94,8 @@ holds(const struct caller *caller, const struct mapping *m, bool idle)
 		return (FACT_NO);
 	use = holder_glance(user, m->prot, m->port, user);
 	if (use.known && !use.by_user)
-		use = holder_search(
-		    user, m->prot, m->port, user, idle && user == UID_ROOT);
+		use = holder_search(user, m->prot, m->port, user,
+		    also_bound && user == UID_ROOT);
 	if (!use.known)
 		return (FACT_UNKNOWN);
 	return (use.by_user ? FACT_YES : FACT_NO);

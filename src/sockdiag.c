@@ -155,7 +155,7 @@ dump_family(uint8_t family, uint32_t prot, uint32_t port, uint32_t states,
 }
 
 int
-sockdiag_dump(uint32_t prot, uint32_t port, bool idle,
+sockdiag_dump(uint32_t prot, uint32_t port, bool also_bound,
     void (*found)(uid_t uid, void *arg), void *arg)
 {
 	uint32_t states = STATE_CLOSE;
@@ -165,7 +165,7 @@ sockdiag_dump(uint32_t prot, uint32_t port, bool idle,
 		return (-1);
 	}
 	if (prot == IPPROTO_TCP)
-		states = STATE_LISTEN | (idle ? STATE_BOUND_INACTIVE : 0);
+		states = STATE_LISTEN | (also_bound ? STATE_BOUND_INACTIVE : 0);
 	if (dump_family(AF_INET, prot, port, states, found, arg) == -1)
 		return (-1);
 	return (dump_family(AF_INET6, prot, port, states, found, arg));

@@ -45,13 +45,13 @@ uid_t sockdiag_caller(uint32_t prot, const struct sockaddr_in *from,
 /*
  * Call found() with the owner of each socket that is bound to a port at any
  * address, of IPv4 and of IPv6.  Left out are connected UDP sockets, and TCP
- * sockets that do not listen; with `idle`, the latter count as well if they are
- * only bound (from Linux 6.8 on).  Return 0, or -1 with errno if some may be
- * missing: EOVERFLOW if there are hundreds, EBADF if sockdiag_open() has
+ * sockets that do not listen; with `also_bound`, the latter count as well if
+ * they are only bound (from Linux 6.8 on).  Return 0, or -1 with errno if some
+ * may be missing: EOVERFLOW if there are hundreds, EBADF if sockdiag_open() has
  * failed.  The kernel looks at all sockets of the host, which takes 0.1 ms, 3
- * ms with `idle`, and 0.1 s if there are 100,000.
+ * ms with `also_bound`, and 0.1 s if there are 100,000.
  */
-int sockdiag_dump(uint32_t prot, uint32_t port, bool idle,
+int sockdiag_dump(uint32_t prot, uint32_t port, bool also_bound,
     void (*found)(uid_t uid, void *arg), void *arg);
 
 #endif

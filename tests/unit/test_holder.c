@@ -21,7 +21,7 @@ static uid_t owners[3];       /* of the sockets of the port */
 static size_t owners_count;
 static int result;    /* of a dump */
 static int64_t takes; /* CPU time, in us */
-static bool idle_wanted;
+static bool also_bound_wanted;
 static unsigned dumps, clocks;
 static int64_t now = 1000, cpu;
 
@@ -58,12 +58,12 @@ sockdiag_exact(
 }
 
 int
-sockdiag_dump(uint32_t prot, uint32_t port, bool idle,
+sockdiag_dump(uint32_t prot, uint32_t port, bool also_bound,
     void (*found)(uid_t uid, void *arg), void *arg)
 {
 	assert_int_equal(prot, IPPROTO_UDP);
 	assert_int_equal(port, PORT);
-	assert_int_equal(idle, idle_wanted);
+	assert_int_equal(also_bound, also_bound_wanted);
 	dumps++;
 	cpu += takes;
 	for (size_t i = 0; i < owners_count; i++)
@@ -80,7 +80,8 @@ glance(uid_t user)
 static struct port_use
 search(uid_t payer, uid_t user)
 {
-	return (holder_search(payer, IPPROTO_UDP, PORT, user, idle_wanted));
+	return (
+	    holder_search(payer, IPPROTO_UDP, PORT, user, also_bound_wanted));
 }
 
 static int
@@ -93,7 +94,7 @@ setup(void **unused)
 	result = 0;
 	takes = 0;
 	dumps = clocks = 0;
-	idle_wanted = false;
+	also_bound_wanted = false;
 	now += 1000000; /* all is paid */
 	return (0);
 }
@@ -138,7 +139,7 @@ test_search(void **unused)
 	owners[0] = UID_ROOT;
 	use = search(USER, USER);
 	assert_true(use.by_user && use.by_others && use.by_root);
-	idle_wanted = true;
+	also_bound_wanted = true;
 	assert_true(search(USER, USER).known);
 	assert_int_equal(clocks, 5);
 	owners_count = 0;
