@@ -25,7 +25,7 @@ SLOW = 0.05  # seconds, after which one asks why; TCP sends again after 0.2
 NETWORK, LOOPBACK, LOCAL = "network", "loopback", "local socket"
 KIND = {TCP: socket.SOCK_STREAM, UDP: socket.SOCK_DGRAM}
 EVENTS = {"ready", "stopped", "counters", "verbose", "refused", "replaced",
-          "stale", "evicted", "suppressed"}
+          "stale", "swept", "evicted", "suppressed"}
 VERBOSE = {"call", "callit", "badcall"}
 REASONS = {"origin", "self", "range", "reserved", "holder", "protected",
            "program", "owner", "bound", "quota", "busy"}
@@ -433,7 +433,9 @@ class Load:
     # the daemon
 
     def start(self):
-        self.daemon = Daemon(self.a, under=self.under, log_dir=self.scratch)
+        # nothing is refused because it takes long: the CPU clock stands still
+        under = self.under or (() if lab.VALGRIND else lab.refusing("cputime"))
+        self.daemon = Daemon(self.a, under=under, log_dir=self.scratch)
         self.daemon.wait_ready()
         self.starts += 1
         self.own_fds = self.daemon.fds()
@@ -461,12 +463,15 @@ class Load:
         self.model.drop_stale()
 
     def wait_for_entries(self):
+        """These are left, and no sweep is under way any more."""
         expected = [e[:4] for e in self.model.entries]
         deadline, real = time.monotonic() + 5, None
         while real != expected:
             real = self.callers[0].open().dump()
             if time.monotonic() > deadline:
                 raise Difference(expected, real)
+        self.daemon.send(signal.SIGHUP)
+        self.daemon.wait_for("swept")
 
     def close_connections(self, callers=None):
         callers = callers or self.callers + self.remote

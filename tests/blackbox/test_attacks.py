@@ -526,18 +526,21 @@ def test_a_caller_pays_for_what_the_kernel_does(target, how):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["udp6", "filter"])
-def test_a_new_port_for_each_costly_call(target, how):
-    """So that no port is in debt: others have turns in between."""
+@pytest.mark.parametrize("how", ["udp6", "filter", "relay"])
+def test_costly_calls_of_callits_and_new_ports(target, how):
+    """No port is in debt: others have turns in between, or a uid pays."""
     a, b, daemon = target
     need(socket.has_ipv6 or how != "udp6", "needs IPv6")
     daemon.expect("debt ")
     with a.bound(socket.SOCK_DGRAM, uid=NOBODY) as s, a.local(NOBODY) as c:
         port = s.getsockname()[1]
         assert c.set(0x20000700, 1, UDP, port) == 1
-    much = {"udp6": ("15000", "40"), "filter": (str(port),)}[how]
+    much = {"udp6": ("15000", "40"), "filter": (str(port),),
+            "relay": ("15000", str(port))}[how]
     with running(a, f"{INTEROP}/slow", how, *much, uid=NOBODY), \
             calling(daemon, a.udp()), calling(daemon, a.local()), \
             calling(daemon, b.udp("192.168.77.1")), \
             calling(daemon, b.tcp("192.168.77.1")):
         time.sleep(5)
+    if how != "udp6":
+        daemon.expect_line("debt ")

@@ -11,6 +11,8 @@
  *                     it calls, each time from other ports
  *   slow filter PORT  the same by CALLIT, to the service at PORT; its socket,
  *                     which is here, has a filter that takes long
+ *   slow relay N PORT N epoll instances watch the socket to which the replies
+ *                     of this service are relayed
  *
  * Prints "ready", and calls until it is killed.
  */
@@ -213,6 +215,46 @@ own_by_group(const int *fds, int count, int members)
 }
 
 static void
+relay(int watchers, in_port_t port)
+{
+	const uint32_t words[] = {
+	    1, 0, 2, 100000, 2, 5, 0, 0, 0, 0, PROG, 1, 0, 0};
+	struct sockaddr_in own = {.sin_family = AF_INET,
+			       .sin_port = htons(port)},
+			   to = {.sin_family = AF_INET,
+			       .sin_port = htons(111),
+			       .sin_addr = {htonl(INADDR_LOOPBACK)}},
+			   from;
+	int service = socket(AF_INET, SOCK_DGRAM, 0);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	uint32_t callit[14], bytes[64];
+	socklen_t len;
+
+	if (bind(service, (void *)&own, sizeof(own)) == -1)
+		err(1, "bind");
+	watch_by_epoll(&fd, 1, watchers);
+	for (int i = 0; i < 14; i++)
+		callit[i] = htonl(words[i]);
+	puts("ready");
+	fflush(stdout);
+	for (;;) {
+		sendto(fd, callit, sizeof(callit), MSG_DONTWAIT, (void *)&to,
+		    sizeof(to));
+		usleep(2000);
+		len = sizeof(from);
+		while (recvfrom(service, bytes, sizeof(bytes), MSG_DONTWAIT,
+			   (void *)&from, &len) > 0) {
+			memset(bytes + 1, 0, 5 * sizeof(*bytes));
+			bytes[1] = htonl(1); /* a reply, and a success */
+			sendto(service, bytes, 6 * sizeof(*bytes), MSG_DONTWAIT,
+			    (void *)&from, len);
+		}
+		while (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+			;
+	}
+}
+
+static void
 udp6(int *fds, int count, int watchers)
 {
 	const struct sockaddr_in6 to = {.sin6_family = AF_INET6,
@@ -235,7 +277,8 @@ main(int argc, char *argv[])
 	int count, watchers, *fds;
 
 	if (argc < 3)
-		errx(2, "usage: slow udp|epoll|tcp|owner|udp6|filter N [M]");
+		errx(2,
+		    "usage: slow udp|epoll|tcp|owner|udp6|filter|relay N [M]");
 	for (int i = 0; i < 11; i++)
 		call[i] = htonl(words[i]);
 	getrlimit(RLIMIT_NOFILE, &files);
@@ -247,6 +290,8 @@ main(int argc, char *argv[])
 	if (strcmp(argv[1], "filter") == 0)
 		filter((in_port_t)atoi(argv[2]));
 	count = argc > 3 ? atoi(argv[3]) : 1;
+	if (strcmp(argv[1], "relay") == 0)
+		relay(watchers, (in_port_t)count);
 	if ((fds = calloc((size_t)count, sizeof(*fds))) == NULL)
 		err(1, "calloc");
 	if (strcmp(argv[1], "udp6") == 0)

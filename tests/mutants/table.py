@@ -518,10 +518,17 @@ MUTANTS = [
 
     ("debt-callit",
      "Who has another port for each call does not pay for forwarded calls.",
-     "tests/blackbox/test_attacks.py -k new_port",
+     "tests/blackbox/test_attacks.py -k new_ports",
      ("src/callit.c",
       "if (!caller->here)",
       "if (caller->here)")),
+
+    ("debt-relay",
+     "Nobody pays for the reply of a forwarded call.",
+     "tests/blackbox/test_attacks.py -k new_ports",
+     ("src/callit.c",
+      "debt_end(&payer, 1, len); return (result == 0",
+      "debt_end(NULL, 1, len); return (result == 0")),
 
     ("eviction",
      "The idlest connection is evicted, not one of the source with the most.",
@@ -1265,7 +1272,7 @@ MUTANTS = [
 
     ("one-by-one",
      "UDP has all of an iteration, if each call takes long.",
-     "tests/blackbox/test_attacks.py -k new_port",
+     "tests/blackbox/test_attacks.py -k new_ports",
      ("src/datagram.c",
       "most = loop_now() < one_by_one_until ? 1 : RING;",
       "most = RING;")),
