@@ -555,7 +555,8 @@ def test_a_service_that_never_answers(make_host, start):
                 flood.send(callit(PROG))
                 if i % 500 == 0:
                     assert ask_again(good, lambda: callit(PROG + 1))
-        assert daemon.fds() - fds <= 32, "the bound of one source"
+        # one may be about to take the place of another
+        assert daemon.fds() - fds <= 32 + 1, "the bound of one source"
         # many sources: the bound of all together
         sources = []
         for i in range(3, 15):
@@ -566,7 +567,7 @@ def test_a_service_that_never_answers(make_host, start):
                 s.send(callit(PROG))
         assert ask_again(good, lambda: callit(PROG + 1))
         assert probe.getport(PROG, 1, UDP)
-        assert daemon.fds() - fds <= 256
+        assert daemon.fds() - fds <= 256 + 1
         until(lambda: daemon.fds() <= fds, 6, "all descriptors back")
         assert SANITIZED or daemon.rss() - rss < 2048
         for s in sources:
