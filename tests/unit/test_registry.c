@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 
 #include "log.h"
+#include "loop.h"
 #include "registry.h"
 #include "sockdiag.h"
 
@@ -138,6 +139,17 @@ test_sweep_keeps_what_is_unknown(void **state)
 	assert_non_null(table_lookup(table, PROG, 1, IPPROTO_UDP));
 }
 
+static int64_t
+tick(int64_t now)
+{
+	int64_t next = registry_tick(now);
+
+	if (next != INT64_MAX)
+		return (next);
+	loop_stop();
+	return (now);
+}
+
 /* HUP, and HUP again before all entries were looked up. */
 static void
 test_a_sweep_that_begins_again(void **state)
@@ -151,8 +163,7 @@ test_a_sweep_that_begins_again(void **state)
 	allocated = wrap_allocated();
 	registry_sweep();
 	registry_sweep();
-	while (registry_tick(0) != INT64_MAX)
-		continue;
+	loop_run(tick);
 	assert_int_equal(wrap_allocated(), allocated);
 	assert_int_equal(table_count(table), ENTRIES + TABLE_SELF);
 }
