@@ -64,10 +64,8 @@ model_set(const struct mapping *m)
 		    model[i].prog == m->prog && model[i].owner != m->owner;
 	if (m->owner != 0 && (foreign || m->port < 1024 || m->port == 2049))
 		return (0);
-	if (at < count && (m->owner != 0 || model[at].owner == 0)) {
-		if (model[at].port != m->port)
-			return (0);
-	} else {
+	if (at == count || model[at].owner != m->owner ||
+	    model[at].port != m->port) {
 		if (at < count)
 			drop(at);
 		model[count++] = *m;
