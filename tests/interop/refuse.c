@@ -20,6 +20,7 @@
 
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
+#include <linux/time_types.h>
 
 enum {
 	PASSRIGHTS = 83
@@ -93,21 +94,12 @@ recv(int fd, void *data, size_t size, int flags)
 	return (n);
 }
 
-/* what the headers call it where time_t has 64 bits by _TIME_BITS */
-#ifdef __USE_TIME64_REDIRECTS
-#define CLOCK_GETTIME "__clock_gettime64"
-#elif defined(_TIME_BITS) && _TIME_BITS == 64 && __TIMESIZE == 32
-#define CLOCK_GETTIME "__clock_gettime64"
-#else
-#define CLOCK_GETTIME "clock_gettime"
-#endif
-
 int
 clock_gettime(clockid_t clock, struct timespec *ts)
 {
 	int (*get)(clockid_t, struct timespec *);
 
-	*(void **)&get = dlsym(RTLD_NEXT, CLOCK_GETTIME);
+	*(void **)&get = dlsym(RTLD_NEXT, "clock_gettime");
 	if (clock == CLOCK_THREAD_CPUTIME_ID &&
 	    strcmp(refused(), "cputime") == 0) {
 		*ts = (struct timespec){0};
@@ -115,3 +107,16 @@ clock_gettime(clockid_t clock, struct timespec *ts)
 	}
 	return (get(clock, ts));
 }
+
+#ifdef SYS_clock_gettime64
+int
+__clock_gettime64(clockid_t clock, void *ts)
+{
+	if (clock == CLOCK_THREAD_CPUTIME_ID &&
+	    strcmp(refused(), "cputime") == 0) {
+		memset(ts, 0, sizeof(struct __kernel_timespec));
+		return (0);
+	}
+	return ((int)syscall(SYS_clock_gettime64, clock, ts));
+}
+#endif
