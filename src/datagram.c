@@ -113,9 +113,12 @@ receiver(unsigned i)
 	struct peer peer = {
 	    .origin = ORIGIN_LOOPBACK, .uid = UID_UNKNOWN, .prot = IPPROTO_UDP};
 
-	if (msg->msg_namelen == sizeof(peer.from6))
+	if (msg->msg_namelen == sizeof(peer.from6)) {
 		peer.origin = ORIGIN_IPV6;
-	memcpy(&peer.from6, msg->msg_name, msg->msg_namelen);
+		memcpy(&peer.from6, msg->msg_name, sizeof(peer.from6));
+	} else {
+		memcpy(&peer.from, msg->msg_name, sizeof(peer.from));
+	}
 	return (peer);
 }
 
