@@ -44,7 +44,6 @@ watch_listeners(loop_fn *on_connection)
 static int
 accept_one(const struct listener *l)
 {
-	const struct linger reset = {.l_onoff = 1};
 	struct peer peer = {.origin = ORIGIN_NETWORK};
 	struct sockaddr_storage from;
 	socklen_t len = sizeof(from);
@@ -72,8 +71,7 @@ accept_one(const struct listener *l)
 		stream_open(
 		    fd, &peer, l->socket.may_pass && peer.uid != UID_ROOT);
 	} else {
-		/* or the kernel keeps it for a client that is silent */
-		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		stream_reset_on_close(fd);
 		close(fd);
 	}
 	return (0);

@@ -93,7 +93,6 @@ relay(const struct pending *p, const uint8_t *results, size_t len)
 	static uint8_t bytes[WIRE_RECORD_MAX + WIRE_CALL_MIN];
 	size_t room = p->caller.reply_max < sizeof(bytes) ? p->caller.reply_max
 							  : sizeof(bytes);
-
 	struct peer payer = payer_of(&p->caller);
 	int result;
 

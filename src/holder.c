@@ -78,12 +78,13 @@ holder_glance(uid_t payer, uint32_t prot, uint32_t port, uid_t user)
 {
 	const struct in_addr loopback = {htonl(INADDR_LOOPBACK)};
 	struct finding f = {.user = user};
-	int64_t began = loop_cpu_clock();
 	enum port_state state;
+	int64_t began;
 	uid_t uid;
 
 	if (holder_must_wait(payer))
 		return (f.use);
+	began = loop_cpu_clock();
 	state = sockdiag_exact(prot, loopback, PEER_LO, port, &uid);
 	f.use.known = state != PORT_UNKNOWN;
 	if (state == PORT_BOUND)

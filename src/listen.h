@@ -34,7 +34,7 @@ struct listen_socket {
 
 enum {
 	LISTEN_ADDRS_MAX = 32,
-	/* TCP and UDP of each address and of 127.0.0.1; two local sockets, and
+	/* TCP and UDP of each address and of two of lo; two local sockets, and
 	   two of IPv6; connections that were kept: FileDescriptorStoreMax in
 	   portmap.service */
 	LISTEN_INHERITED_MAX = 2 * (LISTEN_ADDRS_MAX + 2) + 4 + 192,

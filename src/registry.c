@@ -313,9 +313,11 @@ sweep_some(void)
 static void
 sweep(bool spare)
 {
+	bool nothing = keep_stale || table_count(table) == TABLE_SELF;
+
 	spare_root = spare;
 	stale = 0;
-	sweep_at = keep_stale ? TABLE_SLOTS : 0;
+	sweep_at = nothing ? TABLE_SLOTS : 0;
 	sweep_some();
 }
 

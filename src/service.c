@@ -9,8 +9,8 @@
 #include <rpc/rpcb_prot.h>
 
 #include "callit.h"
-#include "ifaddr.h"
 #include "debt.h"
+#include "ifaddr.h"
 #include "log.h"
 #include "peer.h"
 #include "registry.h"

@@ -28,8 +28,7 @@ enum pool {
 struct share {
 	TAILQ_ENTRY(share) entry;
 	struct source *source;
-	struct source
-	    *group;     /* what the source has at one service; or source */
+	struct source *group; /* what it has at one service; else = source */
 	int64_t active; /* ms: when it last completed a call or took output */
 	bool blocked;   /* it has unsent output, or ends when all is sent */
 };

@@ -130,18 +130,20 @@ close_stream(struct stream *s)
 	free(s);
 }
 
-/*
- * Close a connection, and drop what its client has not read.  Else the kernel
- * would keep it for a minute if the client is silent: 56,000 have been seen.
- */
-static void
-reset_stream(struct stream *s)
+void
+stream_reset_on_close(int fd)
 {
 	const struct linger reset = {.l_onoff = 1};
 
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+}
+
+/* Close a connection, and drop what its client has not read. */
+static void
+reset_stream(struct stream *s)
+{
 	if (s->t.call.peer.origin != ORIGIN_LOCAL)
-		setsockopt(s->t.xprt.xp_fd, SOL_SOCKET, SO_LINGER, &reset,
-		    sizeof(reset));
+		stream_reset_on_close(s->t.xprt.xp_fd);
 	close_stream(s);
 }
 

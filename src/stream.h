@@ -20,6 +20,12 @@
 void stream_open(int fd, const struct peer *, bool may_pass);
 
 /*
+ * Have close(2) reset a TCP connection: the kernel would keep an orderly end
+ * for a minute if the client is silent, and 56,000 have been seen.
+ */
+void stream_reset_on_close(int fd);
+
+/*
  * Close connections that have been idle or blocked for too long, or whose
  * client has received all; serve those whose debt is paid.  `now` in ms of
  * CLOCK_MONOTONIC.  Return the time of the next call, or INT64_MAX.

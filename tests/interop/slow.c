@@ -43,14 +43,37 @@ enum {
 /* NULL of version 2 */
 static uint32_t call[11];
 
+static void
+ready(void)
+{
+	puts("ready");
+	fflush(stdout);
+}
+
+static struct sockaddr_in
+loopback(in_port_t port)
+{
+	return ((struct sockaddr_in){.sin_family = AF_INET,
+	    .sin_port = htons(port),
+	    .sin_addr = {htonl(INADDR_LOOPBACK)}});
+}
+
+/* Read all that has come. */
+static void
+drain(int fd)
+{
+	char reply[4096];
+
+	while (recv(fd, reply, sizeof(reply), MSG_DONTWAIT) > 0)
+		;
+}
+
 static int
 connect_to(bool tcp)
 {
 	struct sockaddr_un local = {
 	    .sun_family = AF_UNIX, .sun_path = "/run/rpcbind.sock"};
-	struct sockaddr_in inet = {.sin_family = AF_INET,
-	    .sin_port = htons(111),
-	    .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	struct sockaddr_in inet = loopback(111);
 	int fd = socket(tcp ? AF_INET : AF_UNIX, SOCK_STREAM, 0);
 
 	if (fd == -1 || connect(fd, tcp ? (void *)&inet : (void *)&local,
@@ -63,19 +86,14 @@ connect_to(bool tcp)
 static void
 call_on(const int *fds, int count)
 {
-	char reply[4096];
-
-	puts("ready");
-	fflush(stdout);
+	ready();
 	for (;;) {
 		for (int i = 0; i < count; i++) {
 			if (send(fds[i], call, sizeof(call),
 				MSG_DONTWAIT | MSG_NOSIGNAL) == -1 &&
 			    errno != EAGAIN)
 				err(1, "send");
-			while (recv(fds[i], reply, sizeof(reply),
-				   MSG_DONTWAIT) > 0)
-				;
+			drain(fds[i]);
 		}
 		usleep(200);
 	}
@@ -84,14 +102,11 @@ call_on(const int *fds, int count)
 static void
 udp(int count)
 {
-	struct sockaddr_in own = {.sin_family = AF_INET,
-			       .sin_addr = {htonl(INADDR_LOOPBACK)}},
-			   to = own;
+	struct sockaddr_in own = loopback(0), to = loopback(111);
 	socklen_t len = sizeof(own);
 	const int yes = 1;
 	int fd = -1;
 
-	to.sin_port = htons(111);
 	for (int i = 0; i < count; i++) {
 		fd = socket(AF_INET, SOCK_DGRAM, 0);
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
@@ -99,8 +114,7 @@ udp(int count)
 			err(1, "bind");
 		getsockname(fd, (void *)&own, &len);
 	}
-	puts("ready");
-	fflush(stdout);
+	ready();
 	for (;;) {
 		for (int i = 0; i < 32; i++)
 			sendto(fd, call + 1, sizeof(call) - 4, MSG_DONTWAIT,
@@ -115,15 +129,11 @@ call_from_new_ports(const int *fds, int count, const struct sockaddr *to,
     socklen_t len, const void *bytes, size_t size)
 {
 	const struct sockaddr none = {.sa_family = AF_UNSPEC};
-	char reply[4096];
 
-	puts("ready");
-	fflush(stdout);
+	ready();
 	for (;;) {
 		for (int i = 0; i < count; i++) {
-			while (recv(fds[i], reply, sizeof(reply),
-				   MSG_DONTWAIT) > 0)
-				;
+			drain(fds[i]);
 			connect(fds[i], &none, sizeof(none));
 			sendto(fds[i], bytes, size, MSG_DONTWAIT, to, len);
 		}
@@ -139,11 +149,7 @@ filter(in_port_t port)
 	const uint32_t head[] = {
 	    1, 0, 2, 100000, 2, 5, 0, 0, 0, 0, PROG, 1, 0, ARGS_LEN};
 	struct sock_fprog program = {sizeof(code) / sizeof(*code), code};
-	struct sockaddr_in own = {.sin_family = AF_INET,
-			       .sin_port = htons(port)},
-			   to = {.sin_family = AF_INET,
-			       .sin_port = htons(111),
-			       .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	struct sockaddr_in own = loopback(port), to = loopback(111);
 	int service = socket(AF_INET, SOCK_DGRAM, 0), fd;
 	size_t n = 0;
 
@@ -219,12 +225,7 @@ relay(int watchers, in_port_t port)
 {
 	const uint32_t words[] = {
 	    1, 0, 2, 100000, 2, 5, 0, 0, 0, 0, PROG, 1, 0, 0};
-	struct sockaddr_in own = {.sin_family = AF_INET,
-			       .sin_port = htons(port)},
-			   to = {.sin_family = AF_INET,
-			       .sin_port = htons(111),
-			       .sin_addr = {htonl(INADDR_LOOPBACK)}},
-			   from;
+	struct sockaddr_in own = loopback(port), to = loopback(111), from;
 	int service = socket(AF_INET, SOCK_DGRAM, 0);
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 	uint32_t callit[14], bytes[64];
@@ -235,8 +236,7 @@ relay(int watchers, in_port_t port)
 	watch_by_epoll(&fd, 1, watchers);
 	for (int i = 0; i < 14; i++)
 		callit[i] = htonl(words[i]);
-	puts("ready");
-	fflush(stdout);
+	ready();
 	for (;;) {
 		sendto(fd, callit, sizeof(callit), MSG_DONTWAIT, (void *)&to,
 		    sizeof(to));
@@ -249,8 +249,7 @@ relay(int watchers, in_port_t port)
 			sendto(service, bytes, 6 * sizeof(*bytes), MSG_DONTWAIT,
 			    (void *)&from, len);
 		}
-		while (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
-			;
+		drain(fd);
 	}
 }
 

@@ -1281,8 +1281,8 @@ MUTANTS = [
      "The kernel keeps evicted connections of silent clients.",
      "tests/blackbox/test_hostile.py -k greedy_address",
      ("src/stream.c",
-      "if (s->t.call.peer.origin != ORIGIN_LOCAL) setsockopt",
-      "if (has_unread(s)) setsockopt")),
+      "if (s->t.call.peer.origin != ORIGIN_LOCAL) stream_reset_on_close",
+      "if (has_unread(s)) stream_reset_on_close")),
 
     ("share-callit",
      "A user displaces the forwarded calls of others.",

@@ -68,6 +68,12 @@ loop_watch(int fd, loop_fn *on_read, loop_fn *on_write, void *arg)
 }
 
 void
+stream_reset_on_close(int fd)
+{
+	(void)fd;
+}
+
+void
 stream_open(int fd, const struct peer *peer, bool may_pass)
 {
 	(void)peer;
