@@ -71,7 +71,7 @@ enum origin {
 	ORIGINS
 };
 
-/* A caller. */
+/* Where a call came from. */
 struct peer {
 	enum origin origin;
 	uid_t uid;     /* ORIGIN_LOCAL: from SO_PEERCRED; TCP: see debt.h */

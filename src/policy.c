@@ -18,8 +18,8 @@ policy_identity(const struct peer *peer, unsigned privileged,
 	}
 	if (socket_uid == NULL)
 		return (VERDICT_ASK);
-	/* the owner of a UDP socket need not be the sender, who may share the
-	   port, or have closed it */
+	/* over UDP, the owner of the socket that was found need not be the
+	   sender, which may share the port, or have closed its socket */
 	*caller = (struct caller){UID_UNKNOWN, *socket_uid};
 	if (peer->prot == IPPROTO_TCP && *socket_uid == UID_UNKNOWN)
 		return (VERDICT_DENY_UNKNOWN);
@@ -145,7 +145,8 @@ policy_set(
 		verdict = ask(f, ASK_HOLDS, FACT_NO, VERDICT_DENY_RESERVED);
 	if (verdict == VERDICT_OK && !root)
 		verdict = ask(f, ASK_PROGRAM, FACT_YES, VERDICT_DENY_PROGRAM);
-	/* no attack: to know it must not be needed for one's own entry */
+	/* if that cannot be found out, there is no harm: the entry is its own
+	 */
 	if (verdict == VERDICT_OK && own && !identical &&
 	    f->answers[ASK_HOLDS_OLD] != FACT_UNKNOWN)
 		verdict = ask(f, ASK_HOLDS_OLD, FACT_YES, VERDICT_DENY_BOUND);
@@ -209,9 +210,7 @@ policy_callit_caller(enum callit_scope scope, struct arrival c)
 {
 	if (c.martian || scope == CALLIT_NONE)
 		return (false);
-	if (c.origin == ORIGIN_LOOPBACK || c.own)
-		return (true);
-	return (scope == CALLIT_LINK && c.on_link);
+	return (c.own || (scope == CALLIT_LINK && c.on_link));
 }
 
 bool

@@ -21,7 +21,7 @@ enum {
 /* Who made a call. */
 struct caller {
 	uid_t uid;  /* decides what is permitted; UID_UNKNOWN: anonymous */
-	uid_t user; /* decides which ports are held; UID_UNKNOWN: none */
+	uid_t user; /* whose sockets count as its own; UID_UNKNOWN: none */
 };
 
 /* An answer to what only the kernel knows. */
@@ -68,7 +68,10 @@ struct port_use {
 enum verdict policy_identity(const struct peer *, unsigned privileged,
     const uid_t *socket_uid, struct caller *);
 
-/* Return whether calls of this origin may change the table at all. */
+/*
+ * Return VERDICT_OK if calls of this origin may change the table, otherwise
+ * VERDICT_DENY_ORIGIN.
+ */
 enum verdict policy_origin(enum origin);
 
 /*
@@ -114,8 +117,7 @@ enum {
 
 /* How a call over UDP arrived. */
 struct arrival {
-	enum origin origin;
-	bool own;     /* from an address of this host */
+	bool own;     /* from this host: over lo, or from an address of it */
 	bool on_link; /* on a network of the receiving interface */
 	bool martian; /* to 127.0.0.0/8, but not received on lo */
 };

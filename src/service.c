@@ -79,8 +79,7 @@ arrival_of(const struct call *call)
 	const struct in_addr from = call->peer.from.sin_addr;
 	bool on_lo = peer_is_lo(call->ifindex);
 
-	return ((struct arrival){.origin = call->peer.origin,
-	    .own = on_lo || ifaddr_is_own(from),
+	return ((struct arrival){.own = on_lo || ifaddr_is_own(from),
 	    .on_link = ifaddr_on_link(from, call->ifindex),
 	    .martian = pmap_is_127(call->local_addr) && !on_lo});
 }

@@ -53,21 +53,18 @@ prove_target(struct arrival c)
 void
 prove(void)
 {
-	struct arrival c = {.origin = (enum origin)any_size(0, ORIGINS - 1),
-	    .own = nondet_bool(),
+	struct arrival c = {.own = nondet_bool(),
 	    .on_link = nondet_bool(),
 	    .martian = nondet_bool()};
 	enum callit_scope scope =
 	    (enum callit_scope)any_size(CALLIT_NONE, CALLIT_LINK);
-	bool here = c.origin == ORIGIN_LOOPBACK || c.own;
 	bool serves = policy_callit_caller(scope, c);
 
-	PROVE(
-	    serves ==
-	    (!c.martian && ((scope == CALLIT_HOST && here) ||
-			       (scope == CALLIT_LINK && (here || c.on_link)))));
+	PROVE(serves == (!c.martian && ((scope == CALLIT_HOST && c.own) ||
+					   (scope == CALLIT_LINK &&
+					       (c.own || c.on_link)))));
 	PROVE(policy_broadcast(c) == (c.own || (c.on_link && !c.martian)));
-	if (serves && !here)
+	if (serves && !c.own)
 		REACHED("an on-link host");
 	if (!serves && scope == CALLIT_HOST)
 		REACHED("another host");

@@ -409,13 +409,12 @@ test_callit_callers(void **state)
 		struct arrival caller;
 		bool served[3]; /* by -c none, host, link */
 	} cases[] = {
-	    {{ORIGIN_LOOPBACK, true, true, false}, {false, true, true}},
-	    {{ORIGIN_NETWORK, true, true, false}, {false, true, true}},
-	    {{ORIGIN_NETWORK, true, false, false}, {false, true, true}},
-	    {{ORIGIN_NETWORK, false, true, false}, {false, false, true}},
-	    {{ORIGIN_NETWORK, false, false, false}, {false, false, false}},
-	    {{ORIGIN_NETWORK, false, true, true}, {false, false, false}},
-	    {{ORIGIN_NETWORK, true, true, true}, {false, false, false}},
+	    {{true, true, false}, {false, true, true}},
+	    {{true, false, false}, {false, true, true}},
+	    {{false, true, false}, {false, false, true}},
+	    {{false, false, false}, {false, false, false}},
+	    {{false, true, true}, {false, false, false}},
+	    {{true, true, true}, {false, false, false}},
 	};
 
 	(void)state;
