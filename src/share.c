@@ -8,8 +8,9 @@ enum {
 	DESCRIPTORS_KEPT = 32, /* for listeners, the log and the like */
 	CONNECTIONS_MAX = 192 + 64 + 192,
 	CALLITS_MAX = 192 + 64,
-	/* a CALLIT counts for its source and for its group */
-	SOURCES_MAX = CONNECTIONS_MAX + 2 * CALLITS_MAX
+	/* a CALLIT counts for its source and for its group; and share_victim()
+	   looks at one that may be new */
+	SOURCES_MAX = CONNECTIONS_MAX + 2 * CALLITS_MAX + 1
 };
 
 static const struct {

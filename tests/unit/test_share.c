@@ -5,7 +5,7 @@
 
 #include "share.h"
 
-static struct share members[512];
+static struct share members[1024];
 
 static struct peer
 by_addr(enum origin origin, uint32_t addr)
@@ -230,6 +230,31 @@ test_victims_are_of_the_class_with_more(void **state)
 	assert_ptr_equal(victim(ORIGIN_LOCAL), &members[0]);
 }
 
+/* At all limits, and no two alike: there is still room to look at one more. */
+static void
+test_all_sources_differ(void **state)
+{
+	size_t n = 0;
+
+	(void)state;
+	for (enum pool pool = 0; pool < POOLS; pool++)
+		for (enum origin origin = 0; origin < ORIGINS; origin++)
+			while (!share_is_full(pool, origin)) {
+				struct peer peer = by_addr(origin, (uint32_t)n);
+
+				peer.uid = (uid_t)n;
+				share_add(&members[n++], pool, &peer,
+				    pool == POOL_CALLITS ? 5000 : 0, 0);
+			}
+	assert_int_equal(n, 192 + 64 + 192 + 192 + 64);
+	for (enum pool pool = 0; pool < POOLS; pool++)
+		for (enum origin origin = 0; origin < ORIGIN_LOCAL; origin++) {
+			struct peer peer = by_addr(origin, UINT32_MAX);
+
+			assert_non_null(share_victim(pool, &peer));
+		}
+}
+
 int
 main(void)
 {
@@ -240,6 +265,7 @@ main(void)
 	    T(test_the_slowest_is_the_idlest_of_who_has_most_blocked),
 	    T(test_roots_local_connections_are_exempt),
 	    T(test_victims_are_of_the_class_with_more),
+	    T(test_all_sources_differ),
 	    T(test_overdue),
 	};
 
