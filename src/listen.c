@@ -445,7 +445,7 @@ open_port(const struct listen_config *config, struct listen_sockets *set)
 	/* and the one to which Debian maps the name of the host */
 	const struct in_addr lo[] = {
 	    {htonl(INADDR_LOOPBACK)}, {htonl(0x7f000101)}};
-	struct in_addr addrs[LISTEN_ADDRS_MAX + 1];
+	struct in_addr addrs[LISTEN_ADDRS_MAX + 2];
 	size_t count = 0;
 	bool tcp = have(set, LISTEN_TCP), udp = have(set, LISTEN_UDP);
 	bool udp6 = udp || have(set, LISTEN_UDP6);
@@ -461,6 +461,7 @@ open_port(const struct listen_config *config, struct listen_sockets *set)
 		addrs[count++] = any;
 	} else {
 		addrs[count++] = lo[0];
+		addrs[count++] = lo[1];
 		for (size_t i = 0; i < config->addrs_count; i++)
 			if (!contains(addrs, count, config->addrs[i]))
 				addrs[count++] = config->addrs[i];

@@ -46,7 +46,7 @@ enum {
 
 struct listen_config {
 	in_port_t port; /* in host byte order */
-	bool anywhere;  /* all addresses; else 127.0.0.1 and these */
+	bool anywhere;  /* all addresses; else 127.0.0.1, 127.0.1.1, these */
 	struct in_addr addrs[LISTEN_ADDRS_MAX];
 	size_t addrs_count;
 };
