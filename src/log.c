@@ -409,8 +409,9 @@ log_tick(int64_t now)
 void
 log_ready(unsigned port, const char *user, size_t entries, const char *sandbox)
 {
-	emit(LOG_INFO, "ready port=%u user=%s entries=%zu sandbox=%s", port,
-	    user, entries, sandbox);
+	emit(LOG_INFO,
+	    "ready version=" VERSION " port=%u user=%s entries=%zu sandbox=%s",
+	    port, user, entries, sandbox);
 }
 
 void

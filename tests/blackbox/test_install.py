@@ -414,7 +414,7 @@ def test_what_rpcbind_had_registered(host, postinst):
         os.chown(path, NOBODY, NOBODY)
     with server, host.local() as c:
         assert postinst("take_over_mappings") == \
-            "portmap: registered: 2 mappings, taken over from rpcbind\n"
+            "portmap: 2 of rpcbind's 2 mappings were taken over\n"
         known = [(PROG + i, 1, UDP, port) for i in range(2)]
         assert c.dump()[2:] == known
         assert list(target.iterdir()) == []
@@ -424,6 +424,17 @@ def test_what_rpcbind_had_registered(host, postinst):
         assert c.dump()[2:] == known
         os.mkfifo(directory / "portmap.xdr")
         postinst("take_over_mappings")
+
+
+@pytest.mark.parametrize("prog, total", [(rpc.PMAP, 0), (PROG, 1)])
+def test_rpcbind_had_nothing_that_is_left(host, daemon, postinst, prog, total):
+    """Only itself, or servers that stopped together with it."""
+    directory = host.path("/run/rpcbind")
+    directory.mkdir()
+    (directory / "portmap.xdr").write_bytes(
+        rpc.words(1, prog, 2, UDP, 111 if prog == rpc.PMAP else 999, 0))
+    assert postinst("set -e; take_over_mappings; echo next >&2") == \
+        f"portmap: 0 of rpcbind's {total} mappings were taken over\nnext\n"
 
 
 def test_a_start_that_fails(host, script):
@@ -469,7 +480,7 @@ def test_supervised(host, supervised):
     nothing, and TERM for the supervisor ends it."""
     pid = pid_after(host)
     os.set_blocking(supervised.stdout.fileno(), False)
-    until(lambda: b"portmap: ready port=111 " in
+    until(lambda: b"portmap: ready version=" in
           (supervised.stdout.read() or b""), what="a line of the log")
     with host.local() as c, host.bound(socket.SOCK_DGRAM) as server:
         port = server.getsockname()[1]

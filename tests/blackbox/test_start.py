@@ -468,7 +468,8 @@ def test_the_background(host, log_daemon):
     assert all(link.endswith("/null") for link in links[:3])
     # root believes what is in that file
     assert not [link for link in links if link.endswith("portmap.pid")]
-    assert re.search(r"portmap\[\d+\]: ready port=111 user=daemon entries=2",
+    assert re.search(r"portmap\[\d+\]: ready version=\S+ port=111 "
+                     r"user=daemon entries=2",
                      log_daemon.recv(2000).decode())
     # the same words once more
     assert "already running" in fails(host)
