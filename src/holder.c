@@ -9,29 +9,32 @@ enum {
 	FACTOR = 100, /* 1 us of CPU time is paid for after 100 us */
 	ALLOWED_US = 500000,
 	ALLOWED_ROOT_US = 5000000, /* for searches with `also_bound` */
-	USERS = 4096               /* more than there are local ones */
+	USERS = 4096               /* by the remainder of their uids */
 };
 
 /*
  * When all is paid for, in us of CLOCK_MONOTONIC: by root and each system
- * account; by other users, of whom those with the same remainder share one; and
- * by those who are not known, and by sweeps.  A user with thousands of uids can
- * make another one wait, but no system account.
+ * account; by other users; by callers without a user, and by sweeps.  A user
+ * with thousands of uids can make another user wait, but not a system account.
+ * The user of an anonymous caller is not proven, so it pays from accounts of
+ * its own.
  */
-static int64_t paid[UID_SYSTEM_MAX + 1 + USERS + 2];
+static int64_t paid[2][UID_SYSTEM_MAX + 1 + USERS + 2];
 
 static int64_t *
-account_of(uid_t payer)
+account_of(const struct caller *payer)
 {
-	size_t i = payer;
+	size_t i;
 
-	if (payer == UID_UNKNOWN)
+	if (payer == NULL)
+		return (&paid[0][UID_SYSTEM_MAX + 1 + USERS + 1]);
+	if (payer->user == UID_UNKNOWN)
 		i = UID_SYSTEM_MAX + 1 + USERS;
-	else if (payer == HOLDER_SWEEP)
-		i = UID_SYSTEM_MAX + 1 + USERS + 1;
-	else if (payer > UID_SYSTEM_MAX)
-		i = UID_SYSTEM_MAX + 1 + payer % USERS;
-	return (&paid[i]);
+	else if (payer->user > UID_SYSTEM_MAX)
+		i = UID_SYSTEM_MAX + 1 + payer->user % USERS;
+	else
+		i = payer->user;
+	return (&paid[payer->uid == UID_UNKNOWN][i]);
 }
 
 struct finding {
@@ -54,16 +57,17 @@ note(uid_t uid, void *arg)
 }
 
 bool
-holder_must_wait(uid_t payer)
+holder_must_wait(const struct caller *payer)
 {
-	int64_t allowed = payer == UID_ROOT ? ALLOWED_ROOT_US : ALLOWED_US;
+	bool root = payer != NULL && payer->user == UID_ROOT;
+	int64_t allowed = root ? ALLOWED_ROOT_US : ALLOWED_US;
 
 	return (*account_of(payer) > loop_now() * 1000 + allowed);
 }
 
 /* Charge the payer for the CPU time since `began`, in us. */
 static void
-charge(uid_t payer, int64_t began)
+charge(const struct caller *payer, int64_t began)
 {
 	int64_t *end = account_of(payer), now = loop_now() * 1000;
 
@@ -74,7 +78,8 @@ charge(uid_t payer, int64_t began)
 }
 
 struct port_use
-holder_glance(uid_t payer, uint32_t prot, uint32_t port, uid_t user)
+holder_glance(
+    const struct caller *payer, uint32_t prot, uint32_t port, uid_t user)
 {
 	const struct in_addr loopback = {htonl(INADDR_LOOPBACK)};
 	struct finding f = {.user = user};
@@ -94,8 +99,8 @@ holder_glance(uid_t payer, uint32_t prot, uint32_t port, uid_t user)
 }
 
 struct port_use
-holder_search(
-    uid_t payer, uint32_t prot, uint32_t port, uid_t user, bool also_bound)
+holder_search(const struct caller *payer, uint32_t prot, uint32_t port,
+    uid_t user, bool also_bound)
 {
 	struct finding f = {.user = user};
 	int64_t began = loop_cpu_clock();

@@ -49,10 +49,10 @@ use_of(const struct caller *caller, const struct mapping *m)
 	if (keep_stale && m->owner != UID_UNKNOWN)
 		return ((struct port_use){
 		    .known = true, .bound = true, .by_user = true});
-	use = holder_glance(caller->user, m->prot, m->port, witness);
+	use = holder_glance(caller, m->prot, m->port, witness);
 	if (!use.known || policy_foreign(caller, m, &use) == FACT_YES)
 		return (use);
-	return (holder_search(caller->user, m->prot, m->port, witness, false));
+	return (holder_search(caller, m->prot, m->port, witness, false));
 }
 
 static enum fact
@@ -82,7 +82,7 @@ is_program_foreign(const struct caller *caller, uint32_t prog)
 /*
  * Return whether the caller's user has a socket on the port of `m`.  With
  * `also_bound`, a TCP socket need not listen, because servers in Python
- * register before they do.  That search is expensive, so it is for root's only.
+ * register before they do.  That search is expensive, and made for root only.
  */
 static enum fact
 holds(const struct caller *caller, const struct mapping *m, bool also_bound)
@@ -92,9 +92,9 @@ holds(const struct caller *caller, const struct mapping *m, bool also_bound)
 
 	if (user == UID_UNKNOWN)
 		return (FACT_NO);
-	use = holder_glance(user, m->prot, m->port, user);
+	use = holder_glance(caller, m->prot, m->port, user);
 	if (use.known && !use.by_user)
-		use = holder_search(user, m->prot, m->port, user,
+		use = holder_search(caller, m->prot, m->port, user,
 		    also_bound && user == UID_ROOT);
 	if (!use.known)
 		return (FACT_UNKNOWN);
@@ -134,9 +134,9 @@ judge(const struct caller *caller, const struct mapping *want,
 }
 
 /*
- * Remove all entries of the program that others have registered.  Those of a
- * user are dead if somebody else may register; with their ports bound again,
- * the program would have two owners.
+ * Remove all entries of the program that have other owners.  Those of users are
+ * not live, or this SET would have been refused; but if their ports were bound
+ * again, the program would have two owners.
  */
 static void
 take_over(const struct mapping *want)
@@ -152,15 +152,6 @@ take_over(const struct mapping *want)
 	}
 }
 
-/* Put `want` into the table, in place of `same` if there is one. */
-static void
-put(const struct mapping *want, const struct mapping *same)
-{
-	if (same != NULL)
-		log_replaced(same, want);
-	table_put(table, want);
-}
-
 enum verdict
 registry_refuse(const struct peer *peer, enum verdict verdict, uint32_t proc,
     const struct mapping *m)
@@ -170,8 +161,8 @@ registry_refuse(const struct peer *peer, enum verdict verdict, uint32_t proc,
 	return (verdict);
 }
 
-static enum verdict
-set(struct peer *peer, struct mapping *want)
+enum verdict
+registry_set(struct peer *peer, struct mapping *want)
 {
 	struct caller caller;
 	enum verdict verdict = identify(peer, &caller);
@@ -181,23 +172,19 @@ set(struct peer *peer, struct mapping *want)
 	want->owner = caller.uid;
 	if (verdict == VERDICT_OK)
 		verdict = judge(&caller, want, same);
-	if (verdict == VERDICT_OK)
-		put(want, same);
-	if (!verdict_is_ok(verdict))
+	if (!verdict_is_ok(verdict)) {
+		/* stale entries must not keep a program from others */
+		sweep_wanted |= verdict == VERDICT_DENY_BUSY;
 		return (registry_refuse(peer, verdict, PMAPPROC_SET, want));
-	/* UNCHANGED: a user's was not judged by the entries of others */
+	}
+	if (verdict == VERDICT_OK) {
+		if (same != NULL)
+			log_replaced(same, want);
+		table_put(table, want);
+	}
+	/* an unchanged entry of a user was granted without a look at others */
 	if (want->owner == UID_ROOT || verdict == VERDICT_OK)
 		take_over(want);
-	return (verdict);
-}
-
-enum verdict
-registry_set(struct peer *peer, struct mapping *want)
-{
-	enum verdict verdict = set(peer, want);
-
-	/* stale entries must not keep a program from others for ever */
-	sweep_wanted |= verdict == VERDICT_DENY_BUSY;
 	return (verdict);
 }
 
@@ -217,7 +204,10 @@ unset(const struct caller *caller, const struct mapping *m)
 	return (verdict);
 }
 
-/* Remove of a version what the caller may, with 0 of both protocols. */
+/*
+ * Remove the entries of a version that the caller may remove: of one protocol,
+ * or with 0 of both.
+ */
 static enum verdict
 unset_protocols(
     const struct caller *caller, uint32_t prog, uint32_t vers, uint32_t prot)
@@ -266,8 +256,8 @@ registry_unset(struct peer *peer, uint32_t prog, uint32_t vers, uint32_t prot)
 
 static size_t sweep_at = TABLE_SLOTS; /* the slot to check next */
 static bool spare_root;               /* the sweep removes no entries of root */
-static size_t stale;                  /* entries that it has removed */
 static bool report_wanted;            /* at the end: HUP asked for it */
+static size_t stale;                  /* entries removed since a report */
 
 static void
 remove_if_stale(const struct mapping *m)
@@ -276,10 +266,9 @@ remove_if_stale(const struct mapping *m)
 
 	if (m->prog == PMAP_PROG || (spare_root && m->owner == UID_ROOT))
 		return;
-	use = holder_glance(HOLDER_SWEEP, m->prot, m->port, UID_UNKNOWN);
+	use = holder_glance(NULL, m->prot, m->port, UID_UNKNOWN);
 	if (use.known && !use.bound)
-		use = holder_search(
-		    HOLDER_SWEEP, m->prot, m->port, UID_UNKNOWN, false);
+		use = holder_search(NULL, m->prot, m->port, UID_UNKNOWN, false);
 	if (!use.known || use.bound)
 		return;
 	log_stale(m);
@@ -293,6 +282,7 @@ report_sweep(void)
 	if (report_wanted)
 		log_swept(stale, table_count(table));
 	report_wanted = false;
+	stale = 0;
 }
 
 /* Check entries, for at most SWEEP_US and while searches are possible. */
@@ -303,7 +293,7 @@ sweep_some(void)
 	const struct mapping *m;
 
 	while (sweep_at < TABLE_SLOTS && loop_clock() < end &&
-	       !holder_must_wait(HOLDER_SWEEP))
+	       !holder_must_wait(NULL))
 		if ((m = table_at(table, sweep_at++)) != NULL)
 			remove_if_stale(m);
 	if (sweep_at == TABLE_SLOTS)
@@ -316,7 +306,6 @@ sweep(bool spare)
 	bool nothing = keep_stale || table_count(table) == TABLE_SELF;
 
 	spare_root = spare;
-	stale = 0;
 	sweep_at = nothing ? TABLE_SLOTS : 0;
 	sweep_some();
 }
@@ -342,7 +331,7 @@ registry_tick(int64_t now)
 	}
 	if (sweep_at == TABLE_SLOTS)
 		return (sweep_wanted ? again : INT64_MAX);
-	return (holder_must_wait(HOLDER_SWEEP) ? now + SWEEP_WAIT_MS : now);
+	return (holder_must_wait(NULL) ? now + SWEEP_WAIT_MS : now);
 }
 
 /*

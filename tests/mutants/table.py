@@ -474,11 +474,11 @@ MUTANTS = [
       "debt->end = later(debt->end, last_port_end + ms);",
       "")),
 
-    ("debt-shortest",
-     "After the start, callers pay little for a while.",
+    ("debt-repaid",
+     "Callers pay for the interrupts of others.",
      "tests/unit/test_debt.c",
      ("src/debt.c",
-      "if (us < shortest) shortest = us;",
+      "debt->end -= slow_us * FACTOR / 1000 / REPAID_PART;",
       "")),
 
     ("debt-stream",
@@ -517,11 +517,11 @@ MUTANTS = [
       "peer->origin == ORIGIN_LOCAL || (peer->origin != ORIGIN_IPV6 && 0) ||")),
 
     ("debt-callit",
-     "Who has another port for each call does not pay for forwarded calls.",
-     "tests/blackbox/test_attacks.py -k new_ports",
+     "Nobody pays for a forwarded call.",
+     "tests/blackbox/test_attacks.py -k slow_service",
      ("src/callit.c",
-      "if (!caller->here)",
-      "if (caller->here)")),
+      "debt_end(&payer, 1, len); if (sent",
+      "debt_end(NULL, 1, len); if (sent")),
 
     ("debt-relay",
      "Nobody pays for the reply of a forwarded call.",
@@ -1267,7 +1267,7 @@ MUTANTS = [
      "A sweep goes on when it must wait, and so leaves entries.",
      "tests/blackbox/test_start.py -k many_stale",
      ("src/registry.c",
-      "loop_clock() < end && !holder_must_wait(HOLDER_SWEEP))",
+      "loop_clock() < end && !holder_must_wait(NULL))",
       "loop_clock() < end)")),
 
     ("one-by-one",

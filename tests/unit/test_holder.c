@@ -71,17 +71,19 @@ sockdiag_dump(uint32_t prot, uint32_t port, bool also_bound,
 	return (result);
 }
 
+static const struct caller payer = {USER, USER};
+
 static struct port_use
 glance(uid_t user)
 {
-	return (holder_glance(USER, IPPROTO_UDP, PORT, user));
+	return (holder_glance(&payer, IPPROTO_UDP, PORT, user));
 }
 
 static struct port_use
-search(uid_t payer, uid_t user)
+search(uid_t user)
 {
 	return (
-	    holder_search(payer, IPPROTO_UDP, PORT, user, also_bound_wanted));
+	    holder_search(&payer, IPPROTO_UDP, PORT, user, also_bound_wanted));
 }
 
 static int
@@ -125,47 +127,48 @@ test_glance(void **unused)
 static void
 test_search(void **unused)
 {
-	struct port_use use = search(USER, USER);
+	struct port_use use = search(USER);
 
 	(void)unused;
 	assert_true(use.known && !use.bound);
 	owners[owners_count++] = OTHER;
-	use = search(USER, USER);
+	use = search(USER);
 	assert_true(use.known && use.bound && use.by_others);
 	assert_false(use.by_user || use.by_root);
 	owners[owners_count++] = USER;
-	use = search(USER, USER);
+	use = search(USER);
 	assert_true(use.by_user && use.by_others && !use.by_root);
 	owners[0] = UID_ROOT;
-	use = search(USER, USER);
+	use = search(USER);
 	assert_true(use.by_user && use.by_others && use.by_root);
 	also_bound_wanted = true;
-	assert_true(search(USER, USER).known);
+	assert_true(search(USER).known);
 	assert_int_equal(clocks, 5);
 	owners_count = 0;
 	result = -1;
-	assert_false(search(USER, USER).known);
+	assert_false(search(USER).known);
 }
 
-/* A glance and a search; return false if the payer has to wait. */
+/* A glance and a search; return false if this caller has to wait. */
 static bool
-spend(uid_t payer)
+spend(const struct caller *caller)
 {
-	bool waits = holder_must_wait(payer);
-	struct port_use use = holder_glance(payer, IPPROTO_UDP, PORT, USER);
+	bool waits = holder_must_wait(caller);
+	struct port_use use = holder_glance(caller, IPPROTO_UDP, PORT, USER);
 
 	assert_int_equal(use.known, !waits);
 	if (use.known)
-		assert_true(search(payer, USER).known);
+		use = holder_search(caller, IPPROTO_UDP, PORT, USER, false);
+	assert_int_equal(use.known, !waits);
 	return (use.known);
 }
 
 static unsigned
-spend_all(uid_t payer)
+spend_all(const struct caller *caller)
 {
 	unsigned n = 0;
 
-	while (spend(payer))
+	while (spend(caller))
 		assert_true(++n < 1000);
 	return (n);
 }
@@ -176,39 +179,43 @@ test_each_pays(void **unused)
 {
 	(void)unused;
 	takes = 500;
-	assert_int_equal(spend_all(USER), 6);
+	assert_int_equal(spend_all(&payer), 6);
 	dumps = 0;
-	assert_false(spend(USER));
+	assert_false(spend(&payer));
 	assert_int_equal(dumps, 0);
 	now += 100;
-	assert_int_equal(spend_all(USER), 1);
+	assert_int_equal(spend_all(&payer), 1);
 	now += 600;
-	assert_int_equal(spend_all(USER), 6);
+	assert_int_equal(spend_all(&payer), 6);
 	/* nor is it free if it is short */
 	now += 1000;
 	takes = 5;
-	assert_int_equal(spend_all(USER), 501);
+	assert_int_equal(spend_all(&payer), 501);
 }
 
+/* An anonymous caller may have sent in the name of its user. */
 static void
 test_nobody_pays_for_others(void **unused)
 {
-	static const uid_t others[] = {
-	    UID_ROOT, 100, OTHER, UID_UNKNOWN, HOLDER_SWEEP};
+	static const struct caller others[] = {{UID_ROOT, UID_ROOT}, {100, 100},
+	    {OTHER, OTHER}, {UID_UNKNOWN, USER}, {UID_UNKNOWN, UID_ROOT},
+	    {UID_UNKNOWN, UID_UNKNOWN}};
 
 	(void)unused;
 	takes = 500;
-	spend_all(USER);
+	spend_all(&payer);
+	assert_int_equal(spend_all(NULL), 6);
 	for (size_t i = 0; i < LENGTH(others); i++)
 		assert_int_equal(
-		    spend_all(others[i]), others[i] == UID_ROOT ? 51 : 6);
+		    spend_all(&others[i]), others[i].user == UID_ROOT ? 51 : 6);
 	/* who has a uid for each account of other users */
 	now += 1000000;
 	for (uid_t uid = 100000; uid < 110000; uid++)
-		spend_all(uid);
+		spend_all(&(struct caller){uid, uid});
+	assert_false(holder_must_wait(NULL));
 	for (size_t i = 0; i < LENGTH(others); i++)
 		assert_int_equal(
-		    holder_must_wait(others[i]), others[i] == OTHER);
+		    holder_must_wait(&others[i]), others[i].uid == OTHER);
 }
 
 int
