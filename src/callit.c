@@ -70,30 +70,37 @@ open_to(const struct sockaddr_in *to)
 }
 
 /*
- * Return who pays for the time that a call takes from us.  On this host that is
- * a uid; but others can send in its name, so it pays here only, under an
- * address of its own.
+ * Return whose debt a CALLIT adds to: debt.h.  For a caller on this host, it is
+ * an address and a port that stand for the uid, which is not proven over UDP,
+ * so that this debt must not affect the user's other calls.  Other hosts do not
+ * pay, but the service does, because its socket makes the call take long.
+ * Nobody calls us by this protocol, so that it is no other caller's debt.
  */
 static struct peer
-payer_of(const struct callit_return *caller)
+payer_of(const struct callit_return *caller, in_port_t service)
 {
-	struct peer payer = caller->peer;
+	uid_t uid = caller->peer.uid;
+	struct peer payer = {.origin = caller->peer.origin,
+	    .uid = UID_UNKNOWN,
+	    .prot = IPPROTO_NONE,
+	    .from = {
+		.sin_addr = caller->local_addr, .sin_port = htons(service)}};
 
-	if (!caller->here)
-		return (payer);
-	payer.uid = UID_UNKNOWN;
-	payer.from = (struct sockaddr_in){.sin_port = htons(PORT_MAX),
-	    .sin_addr = {htonl(0x7f000000 | (caller->peer.uid & 0xffffff))}};
+	if (caller->here) {
+		payer.from.sin_addr.s_addr =
+		    htonl(0x7f000000 | (uid & 0xffffff));
+		payer.from.sin_port = htons(PORT_RESERVED + (uid >> 24));
+	}
 	return (payer);
 }
 
 static enum callit_outcome
 relay(const struct pending *p, const uint8_t *results, size_t len)
 {
-	static uint8_t bytes[WIRE_RECORD_MAX + WIRE_CALL_MIN];
+	static uint8_t bytes[WIRE_RECORD_MAX + WIRE_CALLIT_HEAD];
 	size_t room = p->caller.reply_max < sizeof(bytes) ? p->caller.reply_max
 							  : sizeof(bytes);
-	struct peer payer = payer_of(&p->caller);
+	struct peer payer = payer_of(&p->caller, p->port);
 	int result;
 
 	if (debt_until(&payer) != 0) {
@@ -151,7 +158,7 @@ callit_start(const struct callit_return *caller, const struct wire_callit *what,
 	const struct sockaddr_in to = {.sin_family = AF_INET,
 	    .sin_port = htons(port),
 	    .sin_addr = caller->local_addr};
-	struct peer payer = payer_of(caller);
+	struct peer payer = payer_of(caller, port);
 	struct share *victim;
 	struct pending *p;
 	uint32_t xid;
@@ -161,6 +168,8 @@ callit_start(const struct callit_return *caller, const struct wire_callit *what,
 
 	if (debt_until(&payer) != 0) {
 		counters.in_debt++;
+		callit_report(CALLIT_FAILED, &caller->peer, what->prog,
+		    what->vers, what->proc);
 		return;
 	}
 	p = malloc(sizeof(*p));

@@ -13,8 +13,9 @@
 #include "transport.h"
 
 enum {
-	RING = 32,            /* datagrams received at once */
-	BATCH = 8,            /* and sent, because the kernel delivers them */
+	RING = 32, /* datagrams received at once */
+	BATCH =
+	    8, /* replies sent at once: fewer, as the kernel delivers them */
 	RING_SLOW_US = 10000, /* others are promised 100 ms */
 	RINGS_MEASURED = 16,
 	ONE_BY_ONE_MS = 10000,
@@ -49,6 +50,7 @@ static struct {
 	size_t used; /* bytes of transport_replies */
 	struct mmsghdr msgs[RING];
 	struct iovec iovs[RING];
+	struct peer peers[RING]; /* who gets them */
 } out;
 
 /* The datagram that is being served. */
@@ -62,12 +64,6 @@ static struct msghdr *current;
  */
 static unsigned rings_to_measure;
 static int64_t one_by_one_until; /* ms */
-
-static int64_t
-clock_us(bool cpu)
-{
-	return (cpu ? loop_cpu_clock() : loop_clock());
-}
 
 /* Note how long a ring took, in us. */
 static void
@@ -105,23 +101,6 @@ receive(int fd, unsigned most)
 	return (n > 0 ? (unsigned)n : 0);
 }
 
-/* Return who gets the i-th reply of the ring. */
-static struct peer
-receiver(unsigned i)
-{
-	const struct msghdr *msg = &out.msgs[i].msg_hdr;
-	struct peer peer = {
-	    .origin = ORIGIN_LOOPBACK, .uid = UID_UNKNOWN, .prot = IPPROTO_UDP};
-
-	if (msg->msg_namelen == sizeof(peer.from6)) {
-		peer.origin = ORIGIN_IPV6;
-		memcpy(&peer.from6, msg->msg_name, sizeof(peer.from6));
-	} else {
-		memcpy(&peer.from, msg->msg_name, sizeof(peer.from));
-	}
-	return (peer);
-}
-
 /*
  * Return how many replies, from the i-th on, one system call sends: few,
  * because delivery may take long, and only one if it is a suspect's, who is to
@@ -132,33 +111,25 @@ batch_at(unsigned i)
 {
 	unsigned left = out.count - i, most = left < BATCH ? left : BATCH;
 
-	if (!debt_any())
-		return (most);
-	for (unsigned n = 0; n < most; n++) {
-		struct peer peer = receiver(i + n);
-
-		if (debt_is_suspect(&peer))
+	for (unsigned n = 0; n < most; n++)
+		if (debt_is_suspect(&out.peers[i + n]))
 			return (n == 0 ? 1 : n);
-	}
 	return (most);
 }
 
 static void
 send_batch(int fd, unsigned begin, unsigned count)
 {
-	struct peer one, *only = NULL;
-	size_t bytes = out.used;
+	struct peer *only = count == 1 ? &out.peers[begin] : NULL;
+	size_t bytes = 0;
 	unsigned sent = 0;
 
-	if (count == 1) {
-		one = receiver(begin);
-		only = &one;
-		bytes = out.iovs[begin].iov_len;
-	}
 	if (debt_until(only) != 0) {
-		counters.in_debt++; /* but not when the call was served */
+		counters.in_debt++; /* since the call was served */
 		return;
 	}
+	for (unsigned i = begin; i < begin + count; i++)
+		bytes += out.iovs[i].iov_len;
 	debt_begin(only);
 	while (sent < count) {
 		int n = sendmmsg(fd, out.msgs + begin + sent, count - sent,
@@ -171,11 +142,9 @@ send_batch(int fd, unsigned begin, unsigned count)
 			counters.lost++;
 		}
 	}
-	if (debt_end(only, count, bytes))
-		for (unsigned i = begin; i < begin + count; i++) {
-			one = receiver(i);
-			debt_suspect(&one);
-		}
+	if (debt_end(only, count, bytes) && only == NULL)
+		for (unsigned i = begin; i < begin + count; i++)
+			debt_suspect(&out.peers[i]);
 }
 
 static void
@@ -275,14 +244,14 @@ on_readable(void *arg)
 
 	do {
 		bool cpu = rings_to_measure > 0;
-		int64_t began = clock_us(cpu);
+		int64_t began = loop_clock_of(cpu);
 
 		most = loop_now() < one_by_one_until ? 1 : RING;
 		n = receive(d->t.xprt.xp_fd, most);
 		for (unsigned i = 0; i < n; i++)
 			serve(d, &in.msgs[i]);
 		send_replies(d->t.xprt.xp_fd);
-		note_ring(cpu, clock_us(cpu) - began);
+		note_ring(cpu, loop_clock_of(cpu) - began);
 	} while (n == most && !loop_over_budget());
 }
 
@@ -325,6 +294,7 @@ on_reply(SVCXPRT *xprt, struct rpc_msg *reply)
 	out.iovs[out.count] = (struct iovec){transport_replies + out.used, len};
 	out.msgs[out.count].msg_hdr = *current;
 	out.msgs[out.count].msg_hdr.msg_iov = &out.iovs[out.count];
+	out.peers[out.count] = t->call.peer;
 	out.count++;
 	out.used += (len + 7) & ~(size_t)7;
 	return (TRUE);

@@ -16,21 +16,18 @@
 
 enum {
 	SLOW_US = 100,
-	SLOW_PAIRS = 50,      /* of send(2) and recv(2), on a slow machine */
-	SLOW_TIMES = 10,      /* of `shortest` */
-	SHORTEST_MAX_US = 50, /* also if an attacker is the only caller */
-	WINDOW = 64,          /* calls, of which the shortest counts */
+	SLOW_PAIRS = 50, /* of send(2) and recv(2), on a slow machine */
 	BYTES_PER_US = 512,
 	PACKET_US = 5, /* to receive one */
 	LINE_MAX_LEN = 256,
 	FACTOR = 200,
-	REPAID_MS = 2,       /* by a short call, at least */
+	REPAID_PART = 10,    /* of slow_us, by a short call */
 	ALLOWED_MS = 500,    /* what a caller may owe */
 	CALL_MAX_MS = 60000, /* what one call costs at most */
 	FORGET_MS = 10000,
 	NO_ACCIDENT_TIMES = 50, /* of slow_us: no interrupt takes that long */
 	SUSPECT_CALLS = 16,
-	IDENTIFY_CALLS = 4, /* of the kernel: peer_socket_uid() */
+	IDENTIFY_CALLS = 2, /* as long as these may peer_socket_uid() take */
 	USERS = 64,         /* who are in debt at the same time */
 	PORT_BITS = 16      /* of an index of ports */
 };
@@ -58,11 +55,10 @@ static int packets_fd = -1;
 static size_t packets_line; /* bytes of a line, one for each processor */
 
 static int64_t slow_us = SLOW_US;
-static int64_t shortest = SHORTEST_MAX_US; /* us */
-static int64_t begun;                      /* us */
-static unsigned packets;                   /* received until then */
-static int processor;                      /* by this one */
-static bool measured;                      /* by the CPU clock */
+static int64_t begun;    /* us */
+static unsigned packets; /* received until then */
+static int processor;    /* by this one */
+static bool measured;    /* by the CPU clock */
 
 /* Read from the file of packets; nothing, if that fails. */
 static void
@@ -142,16 +138,10 @@ count_packets(int cpu)
 	return (received);
 }
 
-static int64_t
-clock_us(void)
-{
-	return (measured ? loop_cpu_clock() : loop_clock());
-}
-
 static bool
 is_here(const struct peer *peer)
 {
-	/* of other hosts, over IPv6, none takes long */
+	/* over IPv6 all do, as replies to other hosts never take long */
 	return (peer->origin == ORIGIN_LOCAL || peer->origin == ORIGIN_IPV6 ||
 		pmap_is_127(peer->from.sin_addr) ||
 		ifaddr_is_own(peer->from.sin_addr));
@@ -177,9 +167,8 @@ address_of(const struct peer *peer)
 static struct debt *
 debt_of_port(const struct peer *peer, bool add)
 {
-	uint64_t key = address_of(peer) << 17 |
-		       (uint64_t)peer->from.sin_port << 1 |
-		       (peer->prot == IPPROTO_TCP);
+	uint64_t key = address_of(peer) << 24 |
+		       (uint64_t)peer->from.sin_port << 8 | peer->prot;
 	size_t i = (key * seed) >> (64 - PORT_BITS); /* as in table.c */
 
 	if (ports[i].key != key) {
@@ -225,17 +214,13 @@ debt_of(struct peer *peer, bool add)
 	return (debt_of_user(peer->uid, add));
 }
 
-bool
-debt_any(void)
-{
-	return (loop_now() < last_end);
-}
-
 /* Return the debt of a caller who may owe something, or be a suspect. */
 static struct debt *
 open_debt_of(struct peer *peer)
 {
-	return (peer != NULL && debt_any() ? debt_of(peer, false) : NULL);
+	if (peer == NULL || loop_now() >= last_end)
+		return (NULL);
+	return (debt_of(peer, false));
 }
 
 void
@@ -304,48 +289,25 @@ debt_begin(struct peer *peer)
 		processor = sched_getcpu();
 		packets = count_packets(processor);
 	}
-	begun = clock_us();
+	begun = loop_clock_of(measured);
 }
 
 /* Return how long a system call may take that nobody pays for, in us. */
 static int64_t
 usual(unsigned messages, size_t bytes)
 {
-	return (slow_us + (int64_t)(bytes / BYTES_PER_US) +
-		SLOW_TIMES * shortest * messages);
-}
-
-/*
- * Note how long a system call took for a message, in us.  A shorter one counts
- * at once.
- */
-static void
-note_time(int64_t us)
-{
-	static int64_t least = SHORTEST_MAX_US;
-	static unsigned count;
-
-	if (us < least)
-		least = us;
-	if (us < shortest)
-		shortest = us;
-	if (++count % WINDOW != 0)
-		return;
-	shortest = least;
-	least = SHORTEST_MAX_US;
+	return (slow_us * messages + (int64_t)(bytes / BYTES_PER_US));
 }
 
 bool
 debt_end(struct peer *peer, unsigned messages, size_t bytes)
 {
 	int error = errno; /* of that call */
-	int64_t us = clock_us() - begun;
+	int64_t us = loop_clock_of(measured) - begun;
 	bool slow = us > usual(messages, bytes);
-	struct debt *debt =
-	    peer != NULL && measured ? debt_of(peer, false) : NULL;
+	/* only one caller is measured */
+	struct debt *debt = measured ? debt_of(peer, false) : NULL;
 
-	if (messages == 1)
-		note_time(us);
 	if (debt != NULL && slow) {
 		us -= (int64_t)(count_packets(processor) - packets) * PACKET_US;
 		slow = us > usual(messages, bytes);
@@ -357,8 +319,7 @@ debt_end(struct peer *peer, unsigned messages, size_t bytes)
 	} else if (debt != NULL) {
 		if (debt->suspect > 0)
 			debt->suspect--;
-		debt->end -=
-		    later(REPAID_MS, SLOW_TIMES * shortest * FACTOR / 1000);
+		debt->end -= slow_us * FACTOR / 1000 / REPAID_PART;
 	}
 	errno = error;
 	return (slow);

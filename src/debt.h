@@ -10,25 +10,28 @@
 
 /*
  * Callers pay for what the kernel does for them within our system calls.  It
- * delivers a reply to a socket of this host within send(2), and that takes
- * long if thousands of sockets share its port, or thousands of processes watch
- * it.  So a caller on this host owes 200 times the CPU time of each system call
- * that took too long: more than 100 us (on a slow machine, 50 times what a
- * send() and a recv() took at the start), plus 1 us for 512 bytes, plus, for
- * each message, ten times the shortest one of late, because everything is slow
- * under a tracer.  Nobody who owes more than 0.5 s is served.  A caller is a
- * uid; over UDP, a source address and port; for CALLITs, see callit.c.  Root
- * never pays, if its uid or its source port shows that it is root.
+ * delivers a reply to a socket of this host within send(2), and that takes a
+ * long time if thousands of sockets share its port, or thousands of processes
+ * watch it.  A system call is slow if it takes more than 100 us for each
+ * message (on a slow machine, 50 times what a send() and a recv() took at the
+ * start), plus 1 us for 512 bytes.  The caller on this host for whom it was
+ * made is charged 200 times its CPU time, and is not served while the debt
+ * exceeds 0.5 s.  A caller is a uid; over UDP, a source address and port; for
+ * CALLITs, see callit.c.  Root is exempt if its uid or its source port shows
+ * that it is root.
  *
  * Packets of others do not count.  The kernel also receives what somebody else
  * sends within our system calls, so 5 us for each packet that this processor
- * received meanwhile are left out: /proc/net/softnet_stat.  Because of other
- * interrupts, the first slow call in ten seconds, if below 50 times as long,
- * costs no more than the 0.5 s, and short calls repay.  What counts is the
- * average.
+ * received meanwhile are left out: /proc/net/softnet_stat.  Other interrupts
+ * make calls slow, too.  So the first slow call in ten seconds is charged at
+ * most 0.5 s, unless it took 50 times the limit, and each call of a suspect
+ * that is not slow reduces the debt by 2 ms.  What counts is the average.
  *
  * The CPU clock is expensive.  It is read for suspects only: a caller is one
- * for 16 system calls after any that took too long, by whichever clock.
+ * for 16 system calls after any that was slow, by whichever clock.
+ *
+ * Each of these functions may find out the uid of a caller over TCP, and store
+ * it in the peer.
  */
 
 /*
@@ -41,14 +44,10 @@ void debt_open(const char *softnet_stat, uint64_t random);
 void debt_begin(struct peer *);
 
 /*
- * End it; it was for this many messages and bytes.  Return true if it took too
- * long; then this caller becomes a suspect, or is charged if already one.  Over
- * TCP this finds out the uid of the calling socket, and stores it in the peer.
+ * End it; it was for this many messages and bytes.  Return true if it was slow;
+ * then this caller becomes a suspect, or is charged if already one.
  */
 bool debt_end(struct peer *, unsigned messages, size_t bytes);
-
-/* Return true if anybody may be a suspect, or in debt. */
-bool debt_any(void);
 
 /*
  * Find out who calls over loopback: peer_socket_uid(), which takes long if

@@ -56,6 +56,13 @@ int64_t loop_clock(void);
 /* Return the CPU time that the process has used, in us. */
 int64_t loop_cpu_clock(void);
 
+/* Return one of these two. */
+static inline int64_t
+loop_clock_of(bool cpu)
+{
+	return (cpu ? loop_cpu_clock() : loop_clock());
+}
+
 /* Return the time of this iteration, in ms of CLOCK_MONOTONIC. */
 int64_t loop_now(void);
 

@@ -122,7 +122,7 @@ close_stream(struct stream *s)
 	transport_unregister(&s->t);
 	debt_begin(&s->t.call.peer);
 	close_fd(fd, &s->t.call.peer, s->may_pass && !s->ended);
-	debt_end(&s->t.call.peer, 0, 0);
+	debt_end(&s->t.call.peer, 1, 0);
 	outbuf_total -= s->outbuf_len;
 	record_reset(&s->record);
 	free(s->unserved);
@@ -395,7 +395,7 @@ fill_input(struct stream *s)
 	do {
 		n = receive(s);
 	} while (n == -1 && errno == EINTR);
-	debt_end(&s->t.call.peer, 0, sizeof(in.bytes));
+	debt_end(&s->t.call.peer, 1, sizeof(in.bytes));
 	if (n > 0)
 		in.len = (size_t)n;
 	else if (n == 0)

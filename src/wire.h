@@ -20,6 +20,7 @@ enum {
 	WIRE_CALL_MIN = 40, /* bytes of the shortest call, RFC 5531 sec. 9 */
 	WIRE_RECORD_MAX = 9000, /* bytes of the longest call that is served */
 	WIRE_REPLY_HEAD = 24,   /* bytes of an accepted reply before results */
+	WIRE_CALLIT_HEAD = 32,  /* and of a reply to a CALLIT */
 	WIRE_STRING_MAX = 255,
 	WIRE_ENTRY = 20, /* bytes of an entry in the result of DUMP */
 };

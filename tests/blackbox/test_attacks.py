@@ -548,3 +548,22 @@ def test_costly_calls_of_callits_and_new_ports(target, how):
             time.sleep(5)
     if how != "udp6":
         daemon.expect_line("debt ")
+
+
+@pytest.mark.slow
+def test_a_slow_service_pays_for_the_calls_of_other_hosts(target):
+    """Its filter goes through 8000 bytes of arguments, again and again."""
+    a, b, daemon = target
+    daemon.expect("debt ")
+    args = struct.pack("=I", 4 | 5 << 16) * 2000
+    call = rpc.call(rpc.CALLIT, rpc.words(0x20000700, 1, 0, 8000) + args)
+    with a.bound(socket.SOCK_DGRAM, uid=NOBODY) as s, a.local(NOBODY) as c:
+        port = s.getsockname()[1]
+        assert c.set(0x20000700, 1, UDP, port) == 1
+    with running(a, f"{INTEROP}/slow", "service", str(port), uid=NOBODY), \
+            running(b, FLOOD, "192.168.77.1", "100", call.hex()):
+        daemon.expect_line(f"debt .*from=192.168.77.1:{port} via=network")
+        with calling(daemon, a.udp()), calling(daemon, a.local()), \
+                calling(daemon, b.udp("192.168.77.1")), \
+                calling(daemon, b.tcp("192.168.77.1")):
+            time.sleep(3)

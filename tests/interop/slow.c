@@ -11,6 +11,7 @@
  *                     it calls, each time from other ports
  *   slow filter PORT  the same by CALLIT, to the service at PORT; its socket,
  *                     which is here, has a filter that takes long
+ *   slow service PORT a service with such a filter, and no calls
  *   slow relay N PORT N epoll instances watch the socket to which the replies
  *                     of this service are relayed
  *
@@ -142,15 +143,13 @@ call_from_new_ports(const int *fds, int count, const struct sockaddr *to,
 }
 
 static void
-filter(in_port_t port)
+open_service(in_port_t port)
 {
 	static struct sock_filter code[4096];
-	static uint32_t args[14 + ARGS_LEN / 4];
-	const uint32_t head[] = {
-	    1, 0, 2, 100000, 2, 5, 0, 0, 0, 0, PROG, 1, 0, ARGS_LEN};
 	struct sock_fprog program = {sizeof(code) / sizeof(*code), code};
-	struct sockaddr_in own = loopback(port), to = loopback(111);
-	int service = socket(AF_INET, SOCK_DGRAM, 0), fd;
+	struct sockaddr_in own = {
+	    .sin_family = AF_INET, .sin_port = htons(port)};
+	int service = socket(AF_INET, SOCK_DGRAM, 0);
 	size_t n = 0;
 
 	/* search the arguments for a netlink attribute, again and again */
@@ -167,6 +166,19 @@ filter(in_port_t port)
 	    setsockopt(service, SOL_SOCKET, SO_ATTACH_FILTER, &program,
 		sizeof(program)) == -1)
 		err(1, "service");
+}
+
+static void
+filter(in_port_t port)
+{
+	static uint32_t args[14 + ARGS_LEN / 4];
+	const uint32_t head[] = {
+	    1, 0, 2, 100000, 2, 5, 0, 0, 0, 0, PROG, 1, 0, ARGS_LEN};
+	struct sockaddr_in to = loopback(111);
+	size_t n;
+	int fd;
+
+	open_service(port);
 	for (n = 0; n < sizeof(head) / sizeof(*head); n++)
 		args[n] = htonl(head[n]);
 	for (; n < sizeof(head) / sizeof(*head) + ARGS_LEN / 4; n++)
@@ -277,7 +289,8 @@ main(int argc, char *argv[])
 
 	if (argc < 3)
 		errx(2,
-		    "usage: slow udp|epoll|tcp|owner|udp6|filter|relay N [M]");
+		    "usage: slow udp|epoll|tcp|owner|udp6|filter|service|relay "
+		    "N [M]");
 	for (int i = 0; i < 11; i++)
 		call[i] = htonl(words[i]);
 	getrlimit(RLIMIT_NOFILE, &files);
@@ -288,6 +301,12 @@ main(int argc, char *argv[])
 		udp(watchers);
 	if (strcmp(argv[1], "filter") == 0)
 		filter((in_port_t)atoi(argv[2]));
+	if (strcmp(argv[1], "service") == 0) {
+		open_service((in_port_t)atoi(argv[2]));
+		ready();
+		for (;;)
+			pause();
+	}
 	count = argc > 3 ? atoi(argv[3]) : 1;
 	if (strcmp(argv[1], "relay") == 0)
 		relay(watchers, (in_port_t)count);

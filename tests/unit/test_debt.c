@@ -17,7 +17,6 @@
 enum {
 	SUSPECT = 16,
 	USERS = 64,
-	WINDOW = 64,
 	HOUR = 3600000
 };
 
@@ -91,19 +90,10 @@ port(uint32_t prot, uint32_t addr, in_port_t source)
 	return (peer);
 }
 
-/* A system call of somebody that takes no time. */
-static void
-call_of_others(void)
-{
-	debt_begin(NULL);
-	debt_end(NULL, 1, 0);
-}
-
 /* A system call for a caller that takes so long, by both clocks. */
 static void
 call(struct peer *peer, int64_t wall, int64_t cpu)
 {
-	call_of_others();
 	debt_begin(peer);
 	clock_us += wall;
 	cpu_us += cpu;
@@ -128,8 +118,6 @@ setup(void **state)
 	now += HOUR;
 	logged = 0;
 	socket_uid = UID_UNKNOWN;
-	for (int i = 0; i < 2 * WINDOW; i++)
-		call_of_others();
 	return (0);
 }
 
@@ -195,15 +183,20 @@ test_an_accident_is_forgiven(void **state)
 	assert_int_equal(debt_until(&peer), 0);
 }
 
-/* Interrupts take 300 us of one call in a hundred. */
+/* Interrupts take 300 us of one call in a hundred, or 110 us of every 15th. */
 static void
 test_nobody_pays_for_interrupts(void **state)
 {
+	static const struct {
+		int every;
+		int64_t us;
+	} cases[] = {{100, 300}, {15, 110}};
 	struct peer peer = port(IPPROTO_UDP, INADDR_LOOPBACK, 5000);
 
 	(void)state;
-	for (int i = 0; i < 5000; i++) {
-		int64_t us = i % 100 == 0 ? 300 : 5;
+	for (int i = 0; i < 10000; i++) {
+		size_t which = i < 5000 ? 0 : 1;
+		int64_t us = i % cases[which].every == 0 ? cases[which].us : 5;
 
 		now += i % 10 == 0; /* 10,000 calls a second */
 		call(&peer, us, us);
@@ -298,6 +291,8 @@ test_a_debt_outlives_the_connection(void **state)
 	assert_int_equal(debt_until(&first), now + 500);
 	second = port(IPPROTO_UDP, INADDR_LOOPBACK, 5002);
 	assert_int_equal(debt_until(&second), 0);
+	second = port(IPPROTO_NONE, INADDR_LOOPBACK, 5002);
+	assert_int_equal(debt_until(&second), 0);
 }
 
 /* The same port of another address is another caller's. */
@@ -382,8 +377,8 @@ test_several_callers_are_suspects(void **state)
 
 	(void)state;
 	debt_begin(NULL);
-	clock_us += 600;
-	assert_true(debt_end(NULL, 32, 0));
+	clock_us += 1000;
+	assert_true(debt_end(NULL, 8, 0));
 	debt_suspect(&peer);
 	assert_true(debt_is_suspect(&peer));
 	assert_int_equal(debt_until(&peer), 0);
@@ -411,42 +406,27 @@ test_there_is_no_room_for_more_users(void **state)
 	assert_int_equal(debt_until(&one_more), now + 500);
 }
 
-/* Where all are slow, nobody is, up to a limit. */
+/* What many messages, or a long one, may take. */
 static void
-test_slow_machines(void **state)
+test_long_calls(void **state)
 {
 	static const struct {
-		int64_t all, one;
+		unsigned messages;
+		size_t bytes;
+		int64_t us;
 		bool slow;
-	} cases[] = {{40, 500, false}, {40, 501, true}, {50, 600, false},
-	    {3000, 600, false}, {3000, 601, true}};
-	struct peer peer = user(1000);
+	} cases[] = {{1, 511, 100, false}, {1, 511, 101, true},
+	    {1, 512, 101, false}, {1, 51200, 200, false}, {1, 51200, 201, true},
+	    {8, 0, 800, false}, {8, 0, 801, true}};
 
 	(void)state;
 	for (size_t i = 0; i < LENGTH(cases); i++) {
-		for (int n = 0; n < 2 * WINDOW; n++) {
-			debt_begin(NULL);
-			clock_us += cases[i].all;
-			debt_end(NULL, 1, 0);
-		}
-		now += HOUR;
-		debt_begin(&peer);
-		clock_us += cases[i].one;
-		assert_int_equal(debt_end(&peer, 1, 0), cases[i].slow);
+		debt_begin(NULL);
+		clock_us += cases[i].us;
+		assert_int_equal(
+		    debt_end(NULL, cases[i].messages, cases[i].bytes),
+		    cases[i].slow);
 	}
-	/* a long message takes longer */
-	now += HOUR;
-	debt_begin(&peer);
-	clock_us += 601;
-	assert_false(debt_end(&peer, 1, 512));
-	/* as soon as one is quick, the others are slow */
-	debt_begin(NULL);
-	clock_us += 5;
-	debt_end(NULL, 1, 0);
-	now += HOUR;
-	debt_begin(&peer);
-	clock_us += 151;
-	assert_true(debt_end(&peer, 1, 0));
 }
 
 /* Let every processor have received so many packets. */
@@ -544,7 +524,7 @@ main(void)
 	    T(test_ports_pay_in_turn),
 	    T(test_several_callers_are_suspects),
 	    T(test_there_is_no_room_for_more_users),
-	    T(test_slow_machines),
+	    T(test_long_calls),
 	    T(test_nobody_pays_for_a_flood),
 	    T(test_slow_from_the_start),
 	};
