@@ -723,8 +723,13 @@ def test_carry_over_from_rpcbind_and_back(host, port, start):
                               rpc.uaddr(e[3])) == 1
         host.run(["sh", "-c", path + commands[0]])
     daemon = start(host)
+    missing = re.search(r"^    (.* grep .* /run/mappings)$", readme, re.M)[1]
+    assert len(host.run(["sh", "-c", path + missing]).splitlines()) == 7
     host.run(["sh", "-c", path + commands[1]])
     assert dump(host) == entries
+    assert {tuple(line.split()[:2]) for line in host.run(
+        ["sh", "-c", path + missing]).splitlines()} == \
+        {("100000", "3"), ("100000", "4")}
     host.run(["sh", "-c", path + commands[2]])
     daemon.stop()
     host.path("/run/rpcbind.sock").unlink()
