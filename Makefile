@@ -77,7 +77,7 @@ $(BUILD)/%.o: src/%.c Makefile
 	$(COMPILE) -c -o $@ $<
 
 # A file that changes when these variables do.
-$(BUILD)/portmap.o $(BUILD)/options.o $(BUILD)/sandbox.o: $(BUILD)/choices
+$(addprefix $(BUILD)/,portmap.o options.o log.o sandbox.o): $(BUILD)/choices
 $(BUILD)/choices: FORCE
 	@mkdir -p $(@D)
 	@echo '$(VERSION) $(RPCUSER) $(SECCOMP)' | cmp -s - $@ || \

@@ -71,25 +71,23 @@ open_to(const struct sockaddr_in *to)
 
 /*
  * Return whose debt a CALLIT adds to: debt.h.  For a caller on this host, it is
- * an address and a port that stand for the uid, which is not proven over UDP,
- * so that this debt must not affect the user's other calls.  Other hosts do not
- * pay, but the service does, because its socket makes the call take long.
- * Nobody calls us by this protocol, so that it is no other caller's debt.
+ * the uid, but not with what the user owes for other calls: over UDP, the uid
+ * is not proven.  Other hosts do not pay; so the service does, whose socket can
+ * make the call take long.
  */
 static struct peer
 payer_of(const struct callit_return *caller, in_port_t service)
 {
-	uid_t uid = caller->peer.uid;
 	struct peer payer = {.origin = caller->peer.origin,
 	    .uid = UID_UNKNOWN,
-	    .prot = IPPROTO_NONE,
-	    .from = {
-		.sin_addr = caller->local_addr, .sin_port = htons(service)}};
+	    .prot = IPPROTO_NONE};
 
 	if (caller->here) {
-		payer.from.sin_addr.s_addr =
-		    htonl(0x7f000000 | (uid & 0xffffff));
-		payer.from.sin_port = htons(PORT_RESERVED + (uid >> 24));
+		payer.uid = caller->peer.uid;
+		payer.from.sin_addr.s_addr = payer.uid;
+	} else {
+		payer.from.sin_addr = caller->local_addr;
+		payer.from.sin_port = htons(service);
 	}
 	return (payer);
 }
@@ -100,10 +98,12 @@ relay(const struct pending *p, const uint8_t *results, size_t len)
 	static uint8_t bytes[WIRE_RECORD_MAX + WIRE_CALLIT_HEAD];
 	size_t room = p->caller.reply_max < sizeof(bytes) ? p->caller.reply_max
 							  : sizeof(bytes);
-	struct peer payer = payer_of(&p->caller, p->port);
+	struct peer user = payer_of(&p->caller, p->port);
+	/* what takes long now is the socket of the caller */
+	struct peer *payer = p->caller.here ? &user : NULL;
 	int result;
 
-	if (debt_until(&payer) != 0) {
+	if (debt_until(payer) != 0) {
 		counters.in_debt++;
 		return (CALLIT_FAILED);
 	}
@@ -111,10 +111,10 @@ relay(const struct pending *p, const uint8_t *results, size_t len)
 	    p->caller.xid, p->port, results, len, bytes, room);
 	if (len == 0)
 		return (CALLIT_TOO_LONG);
-	debt_begin(&payer);
+	debt_begin(payer);
 	result = datagram_send(p->caller.fd, p->caller.local_addr,
 	    &p->caller.peer.from, bytes, len);
-	debt_end(&payer, 1, len);
+	debt_end(payer, 1, len);
 	return (result == 0 ? CALLIT_RELAYED : CALLIT_FAILED);
 }
 

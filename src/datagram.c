@@ -125,7 +125,7 @@ send_batch(int fd, unsigned begin, unsigned count)
 	unsigned sent = 0;
 
 	if (debt_until(only) != 0) {
-		counters.in_debt++; /* since the call was served */
+		counters.in_debt++; /* but not yet when the call was served */
 		return;
 	}
 	for (unsigned i = begin; i < begin + count; i++)

@@ -17,6 +17,7 @@
 enum {
 	SLOW_US = 100,
 	SLOW_PAIRS = 50, /* of send(2) and recv(2), on a slow machine */
+	MORE_PART = 5,   /* of slow_us, for each message after the first */
 	BYTES_PER_US = 512,
 	PACKET_US = 5, /* to receive one */
 	LINE_MAX_LEN = 256,
@@ -27,7 +28,7 @@ enum {
 	FORGET_MS = 10000,
 	NO_ACCIDENT_TIMES = 50, /* of slow_us: no interrupt takes that long */
 	SUSPECT_CALLS = 16,
-	IDENTIFY_CALLS = 2, /* as long as these may peer_socket_uid() take */
+	IDENTIFY_CALLS = 6, /* as long as these may peer_socket_uid() take */
 	USERS = 64,         /* who are in debt at the same time */
 	PORT_BITS = 16      /* of an index of ports */
 };
@@ -141,8 +142,9 @@ count_packets(int cpu)
 static bool
 is_here(const struct peer *peer)
 {
-	/* over IPv6 all do, as replies to other hosts never take long */
+	/* all of IPv6 are, because replies to other hosts never take long */
 	return (peer->origin == ORIGIN_LOCAL || peer->origin == ORIGIN_IPV6 ||
+		peer->prot == IPPROTO_NONE ||
 		pmap_is_127(peer->from.sin_addr) ||
 		ifaddr_is_own(peer->from.sin_addr));
 }
@@ -161,8 +163,8 @@ address_of(const struct peer *peer)
 }
 
 /*
- * Return the debt of a UDP port, or of a TCP connection without a uid: none if
- * another one that hashes to the same place has one.
+ * Return the debt of a UDP port, of a TCP connection without a uid, or for
+ * CALLITs: none if another one that hashes to the same place has one.
  */
 static struct debt *
 debt_of_port(const struct peer *peer, bool add)
@@ -209,7 +211,7 @@ debt_of(struct peer *peer, bool add)
 		return (NULL);
 	if (peer->uid == UID_UNKNOWN && peer->prot == IPPROTO_TCP)
 		peer->uid = peer_socket_uid(peer);
-	if (peer->uid == UID_UNKNOWN)
+	if (peer->uid == UID_UNKNOWN || peer->prot == IPPROTO_NONE)
 		return (debt_of_port(peer, add));
 	return (debt_of_user(peer->uid, add));
 }
@@ -248,6 +250,8 @@ is_root(const struct peer *peer)
 {
 	unsigned port = ntohs(peer->from.sin_port);
 
+	if (peer->prot == IPPROTO_NONE)
+		return (false); /* not proven, or not a source port */
 	if (peer->origin == ORIGIN_LOCAL)
 		return (peer->uid == UID_ROOT);
 	return (peer->uid == UID_ROOT ||
@@ -296,7 +300,8 @@ debt_begin(struct peer *peer)
 static int64_t
 usual(unsigned messages, size_t bytes)
 {
-	return (slow_us * messages + (int64_t)(bytes / BYTES_PER_US));
+	return (slow_us + (messages - 1) * slow_us / MORE_PART +
+		(int64_t)(bytes / BYTES_PER_US));
 }
 
 bool

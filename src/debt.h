@@ -12,26 +12,27 @@
  * Callers pay for what the kernel does for them within our system calls.  It
  * delivers a reply to a socket of this host within send(2), and that takes a
  * long time if thousands of sockets share its port, or thousands of processes
- * watch it.  A system call is slow if it takes more than 100 us for each
- * message (on a slow machine, 50 times what a send() and a recv() took at the
- * start), plus 1 us for 512 bytes.  The caller on this host for whom it was
- * made is charged 200 times its CPU time, and is not served while the debt
- * exceeds 0.5 s.  A caller is a uid; over UDP, a source address and port; for
- * CALLITs, see callit.c.  Root is exempt if its uid or its source port shows
- * that it is root.
+ * watch it.  A system call is slow if it takes more than 100 us (on a slow
+ * machine, 50 times what a send() and a recv() took at the start), plus a fifth
+ * of that for each message after the first, plus 1 us for 512 bytes.  The
+ * caller on this host for whom it was made is charged 200 times its CPU time,
+ * and is not served while the debt exceeds 0.5 s.  A caller is a uid; over UDP,
+ * a source address and port; for CALLITs, see callit.c.  Root is exempt if its
+ * uid or its source port shows that it is root.
  *
  * Packets of others do not count.  The kernel also receives what somebody else
  * sends within our system calls, so 5 us for each packet that this processor
  * received meanwhile are left out: /proc/net/softnet_stat.  Other interrupts
  * make calls slow, too.  So the first slow call in ten seconds is charged at
  * most 0.5 s, unless it took 50 times the limit, and each call of a suspect
- * that is not slow reduces the debt by 2 ms.  What counts is the average.
+ * that is not slow takes back a tenth of what one at the limit costs: 2 ms.
+ * What counts is the average.
  *
  * The CPU clock is expensive.  It is read for suspects only: a caller is one
  * for 16 system calls after any that was slow, by whichever clock.
  *
- * Each of these functions may find out the uid of a caller over TCP, and store
- * it in the peer.
+ * These functions may find out the uid of a caller over TCP, and store it in
+ * the peer.
  */
 
 /*

@@ -316,6 +316,17 @@ struct value {
 	char text[64];
 };
 
+/* A uid; "-" if it is not known. */
+static struct value
+uid_text(uid_t uid)
+{
+	struct value v = {"-"};
+
+	if (uid != UID_UNKNOWN)
+		snprintf(v.text, sizeof(v.text), "%lu", (unsigned long)uid);
+	return (v);
+}
+
 static struct value
 caller(const struct peer *peer)
 {
@@ -325,6 +336,9 @@ caller(const struct peer *peer)
 	if (peer->origin == ORIGIN_LOCAL) {
 		snprintf(v.text, sizeof(v.text), "uid=%lu pid=%ld",
 		    (unsigned long)peer->uid, (long)peer->pid);
+	} else if (peer->prot == IPPROTO_NONE && peer->from.sin_port == 0) {
+		snprintf(v.text, sizeof(v.text), "uid=%.32s",
+		    uid_text(peer->uid).text);
 	} else if (peer->origin == ORIGIN_IPV6) {
 		inet_ntop(AF_INET6, &peer->from6.sin6_addr, addr, sizeof(addr));
 		snprintf(v.text, sizeof(v.text), "from=[%s]:%u", addr,
@@ -334,18 +348,6 @@ caller(const struct peer *peer)
 		snprintf(v.text, sizeof(v.text), "from=%s:%u", addr,
 		    (unsigned)ntohs(peer->from.sin_port));
 	}
-	return (v);
-}
-
-/* The owner of an entry; "-" if it has none. */
-static struct value
-owner(const struct mapping *m)
-{
-	struct value v = {"-"};
-
-	if (m->owner != UID_UNKNOWN)
-		snprintf(
-		    v.text, sizeof(v.text), "%lu", (unsigned long)m->owner);
 	return (v);
 }
 
@@ -471,7 +473,7 @@ log_stale(const struct mapping *m)
 	if (admit(EVENT_STALE, ORIGIN_LOCAL))
 		emit(LOG_NOTICE,
 		    "stale prog=%u vers=%u prot=%u port=%u owner=%s", m->prog,
-		    m->vers, m->prot, m->port, owner(m).text);
+		    m->vers, m->prot, m->port, uid_text(m->owner).text);
 }
 
 void
@@ -494,8 +496,9 @@ log_replaced(const struct mapping *old, const struct mapping *by)
 		emit(LOG_NOTICE,
 		    "replaced prog=%u vers=%u prot=%u port=%u owner=%s "
 		    "new_port=%u new_owner=%s",
-		    old->prog, old->vers, old->prot, old->port, owner(old).text,
-		    by->port, owner(by).text);
+		    old->prog, old->vers, old->prot, old->port,
+		    uid_text(old->owner).text, by->port,
+		    uid_text(by->owner).text);
 }
 
 void
@@ -537,7 +540,7 @@ log_skipped(const struct mapping *m, enum verdict verdict)
 		emit(LOG_WARNING,
 		    "skipped prog=%u vers=%u prot=%u port=%u owner=%s "
 		    "reason=%s",
-		    m->prog, m->vers, m->prot, m->port, owner(m).text,
+		    m->prog, m->vers, m->prot, m->port, uid_text(m->owner).text,
 		    verdict_names[verdict]);
 }
 

@@ -76,7 +76,8 @@ struct peer {
 	enum origin origin;
 	uid_t uid;     /* ORIGIN_LOCAL: from SO_PEERCRED; TCP: see debt.h */
 	pid_t pid;     /* ORIGIN_LOCAL only, for the log */
-	uint32_t prot; /* IPPROTO_TCP or IPPROTO_UDP; 0: ORIGIN_LOCAL */
+	uint32_t prot; /* IPPROTO_TCP or IPPROTO_UDP; 0: ORIGIN_LOCAL;
+			  IPPROTO_NONE: who pays for a CALLIT, callit.c */
 	int fd;        /* IPPROTO_TCP: the connection */
 	union {
 		struct sockaddr_in from;

@@ -145,8 +145,7 @@ policy_set(
 		verdict = ask(f, ASK_HOLDS, FACT_NO, VERDICT_DENY_RESERVED);
 	if (verdict == VERDICT_OK && !root)
 		verdict = ask(f, ASK_PROGRAM, FACT_YES, VERDICT_DENY_PROGRAM);
-	/* if that cannot be found out, there is no harm: the entry is its own
-	 */
+	/* if that is not known, no harm is done: the entry is the caller's */
 	if (verdict == VERDICT_OK && own && !identical &&
 	    f->answers[ASK_HOLDS_OLD] != FACT_UNKNOWN)
 		verdict = ask(f, ASK_HOLDS_OLD, FACT_YES, VERDICT_DENY_BOUND);

@@ -257,7 +257,7 @@ registry_unset(struct peer *peer, uint32_t prog, uint32_t vers, uint32_t prot)
 static size_t sweep_at = TABLE_SLOTS; /* the slot to check next */
 static bool spare_root;               /* the sweep removes no entries of root */
 static bool report_wanted;            /* at the end: HUP asked for it */
-static size_t stale;                  /* entries removed since a report */
+static size_t stale; /* removed by it, and by those cut short */
 
 static void
 remove_if_stale(const struct mapping *m)

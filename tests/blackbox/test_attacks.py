@@ -547,7 +547,7 @@ def test_costly_calls_of_callits_and_new_ports(target, how):
                 calling(daemon, b.tcp("192.168.77.1")):
             time.sleep(5)
     if how != "udp6":
-        daemon.expect_line("debt ")
+        daemon.expect_line(f"debt uid={NOBODY} via=loopback")
 
 
 @pytest.mark.slow

@@ -212,8 +212,8 @@ MUTANTS = [
      "CALLITs of hosts that are not on-link are forwarded.",
      "tests/blackbox/test_callit.py -k on_link",
      ("src/policy.c",
-      "return (scope == CALLIT_LINK && c.on_link);",
-      "return (scope == CALLIT_LINK);")),
+      "return (c.own || (scope == CALLIT_LINK && c.on_link));",
+      "return (c.own || scope == CALLIT_LINK);")),
 
     ("callit-origins",
      "Other hosts displace the CALLITs of loopback callers.",
@@ -523,11 +523,18 @@ MUTANTS = [
       "debt_end(&payer, 1, len); if (sent",
       "debt_end(NULL, 1, len); if (sent")),
 
+    ("debt-service",
+     "A service pays for the calls of local users, who do not.",
+     "tests/blackbox/test_attacks.py -k 'new_ports and filter'",
+     ("src/callit.c",
+      "if (caller->here) { payer.uid",
+      "if (false) { payer.uid")),
+
     ("debt-relay",
      "Nobody pays for the reply of a forwarded call.",
      "tests/blackbox/test_attacks.py -k new_ports",
      ("src/callit.c",
-      "debt_end(&payer, 1, len); return (result == 0",
+      "debt_end(payer, 1, len); return (result == 0",
       "debt_end(NULL, 1, len); return (result == 0")),
 
     ("eviction",

@@ -417,7 +417,7 @@ test_long_calls(void **state)
 		bool slow;
 	} cases[] = {{1, 511, 100, false}, {1, 511, 101, true},
 	    {1, 512, 101, false}, {1, 51200, 200, false}, {1, 51200, 201, true},
-	    {8, 0, 800, false}, {8, 0, 801, true}};
+	    {8, 0, 240, false}, {8, 0, 241, true}};
 
 	(void)state;
 	for (size_t i = 0; i < LENGTH(cases); i++) {
