@@ -310,8 +310,8 @@ debt_end(struct peer *peer, unsigned messages, size_t bytes)
 	int error = errno; /* of that call */
 	int64_t us = loop_clock_of(measured) - begun;
 	bool slow = us > usual(messages, bytes);
-	/* only one caller is measured */
-	struct debt *debt = measured ? debt_of(peer, false) : NULL;
+	struct debt *debt =
+	    peer != NULL && measured ? debt_of(peer, false) : NULL;
 
 	if (debt != NULL && slow) {
 		us -= (int64_t)(count_packets(processor) - packets) * PACKET_US;
