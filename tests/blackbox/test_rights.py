@@ -328,11 +328,15 @@ def test_stale_entries_do_not_keep_a_program_from_others(host, refusing):
     """To find out about so many can take too long for one call."""
     refusing.expect("stale ", "replaced ")
     with host.local(1001) as c, host.local() as root:
-        for vers in range(50, 130):
-            assert c.set(PROG, vers, UDP, 40000 + vers) == 1
         assert root.set(PROG + 1, 1, UDP, 40000) == 1
+        for vers in range(2, 250):
+            assert c.set(PROG, vers, UDP, 40000 + vers) == 1
+        assert c.set(PROG + 2, 1, UDP, 40001) == 1
     with host.bound(socket.SOCK_DGRAM, 5000, uid=1002), host.local(1002) as c:
         until(lambda: c.set(PROG, 1, UDP, 5000) == 1, 60)
+        refusing.expect_line("refused .* reason=busy")
+        # the last one that is checked
+        until(lambda: c.getport(PROG + 2, 1, UDP) == 0, 60)
         assert c.getport(PROG + 1, 1, UDP) == 40000, "root's stay"
 
 
