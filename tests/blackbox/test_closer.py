@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 
 import pytest
 
@@ -14,6 +15,7 @@ from lab import NOBODY, WITHOUT_PASSRIGHTS, need_program, need_uid, \
     refusing, until
 
 pytestmark = pytest.mark.plain
+SO_PASSRIGHTS = 83
 BROKEN = rpc.words(0x80000001) + b"x"  # the daemon closes the connection
 
 
@@ -34,6 +36,27 @@ def descriptors(pid):
 def close_one(host):
     with host.local(NOBODY) as c:
         assert c.closed(BROKEN)
+
+
+def test_the_kernel_refuses_descriptors_if_it_can(host, daemon):
+    """Then there is no child."""
+    need_uid(NOBODY)
+    with socket.socket(socket.AF_UNIX) as s:
+        can = True
+        try:
+            s.getsockopt(socket.SOL_SOCKET, SO_PASSRIGHTS)
+        except OSError:
+            can = False
+    with host.local(NOBODY) as c:
+        refused = False
+        try:
+            socket.send_fds(c.sock, [BROKEN], [0])
+        except PermissionError:
+            refused = True
+        assert refused == can
+    if can:
+        close_one(host)
+        assert not children(daemon)
 
 
 def test_a_child_keeps_only_the_connection(host, start):

@@ -362,11 +362,13 @@ def test_nobody_can_hold_the_lock(host, start):
 
 
 def test_a_local_user_with_a_million_addresses(target):
-    """All of 127.0.0.0/8 is one source."""
+    """All of 127.0.0.0/8 is two sources: root's connection is the oldest, and
+    stays."""
     a, b, daemon = target
-    with b.tcp("192.168.77.1") as good, b.tcp("192.168.77.1") as good2:
-        good.null()
-        good2.null()
+    with b.tcp("192.168.77.1") as good, b.tcp("192.168.77.1") as good2, \
+            a.root_tcp() as root:
+        for c in (root, good, good2):
+            c.null()
         hogs = []
         for i in range(300):
             with contextlib.suppress(OSError):
@@ -374,8 +376,8 @@ def test_a_local_user_with_a_million_addresses(target):
                     socket.AF_INET, socket.SOCK_STREAM,
                     bind=(f"127.1.{i // 200}.{i % 200 + 1}", 0),
                     connect=("127.0.0.2", 111)))
-        good.null()
-        good2.null()
+        for c in (root, good, good2):
+            c.null()
         for s in hogs:
             s.close()
 

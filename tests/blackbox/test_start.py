@@ -271,6 +271,9 @@ def test_exactly_the_listed_sockets(host, start, args, addr):
     assert sorted(tuple(line.split()[i] for i in (0, 4))
                   for line in out.splitlines()) == \
         sorted((proto, f"{a}:111") for proto in ("tcp", "udp") for a in addrs)
+    # the backlog
+    assert {line.split()[3] for line in out.splitlines()
+            if line.startswith("tcp")} == {"4096"}
     out = host.run(["ss", "-Hlntu6"])
     assert sorted(line.split()[0:5:4] for line in out.splitlines()) == \
         [["udp", "[::1]:111"], ["udp", "[::]:111"]][:1 if args else 2]

@@ -695,7 +695,7 @@ MUTANTS = [
 
     ("listen-backlog",
      "A burst of connections makes those of others wait.",
-     "tests/blackbox/test_attacks.py -k bursts",
+     "tests/blackbox/test_start.py -k exactly_the_listed",
      ("src/listen.c",
       "BACKLOG = 4096",
       "BACKLOG = 128")),
@@ -975,7 +975,7 @@ MUTANTS = [
 
     ("refuse-fds",
      "Clients pass descriptors to kernels that could refuse them.",
-     "tests/blackbox/test_start.py -k helper",
+     "tests/blackbox/test_closer.py -k refuses",
      ("src/listen.c",
       "setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no)) == 0",
       "fd == no")),
