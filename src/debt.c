@@ -24,6 +24,7 @@ enum {
 	FACTOR = 200,
 	REPAID_PART = 10,    /* of slow_us, by a short call */
 	ALLOWED_MS = 500,    /* what a caller may owe */
+	ACCIDENT_MS = 250,   /* what the first slow call costs at most */
 	CALL_MAX_MS = 60000, /* what one call costs at most */
 	FORGET_MS = 10000,
 	NO_ACCIDENT_TIMES = 50, /* of slow_us: no interrupt takes that long */
@@ -268,8 +269,8 @@ charge(struct peer *peer, struct debt *debt, int64_t us)
 	if (ms > CALL_MAX_MS)
 		ms = CALL_MAX_MS;
 	if ((debt->charged == 0 || debt->charged + FORGET_MS < now) &&
-	    us < NO_ACCIDENT_TIMES * slow_us && ms > ALLOWED_MS)
-		ms = ALLOWED_MS;
+	    us < NO_ACCIDENT_TIMES * slow_us && ms > ACCIDENT_MS)
+		ms = ACCIDENT_MS;
 	debt->charged = now;
 	debt->end = later(debt->end, now) + ms;
 	if (debt->end > now + ALLOWED_MS) {

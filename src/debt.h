@@ -23,10 +23,11 @@
  * Packets of others do not count.  The kernel also receives what somebody else
  * sends within our system calls, so 5 us for each packet that this processor
  * received meanwhile are left out: /proc/net/softnet_stat.  Other interrupts
- * make calls slow, too.  So the first slow call in ten seconds is charged at
- * most 0.5 s, unless it took 50 times the limit, and each call of a suspect
- * that is not slow takes back a tenth of what one at the limit costs: 2 ms.
- * What counts is the average.
+ * make calls slow, too, and so does a cold cache.  So the first slow call in
+ * ten seconds is charged at most 0.25 s, which leaves room for some smaller
+ * ones, unless it took 50 times the limit; and each call of a suspect that is
+ * not slow takes back a tenth of what one at the limit costs: 2 ms.  What
+ * counts is the average.
  *
  * The CPU clock is expensive.  It is read for suspects only: a caller is one
  * for 16 system calls after any that was slow, by whichever clock.

@@ -398,8 +398,8 @@ MUTANTS = [
      "A caller pays for an interrupt.",
      "tests/unit/test_debt.c",
      ("src/debt.c",
-      "ms > ALLOWED_MS) ms = ALLOWED_MS;",
-      "ms > ALLOWED_MS) ms = ms;")),
+      "ms > ACCIDENT_MS) ms = ACCIDENT_MS;",
+      "ms > ACCIDENT_MS) ms = ms;")),
 
     ("debt-connection",
      "A new connection pays an old debt.",
