@@ -656,7 +656,7 @@ log_counters(size_t entries, size_t connections, size_t callits)
 	};
 	const struct number others[] = {
 	    {"badcalls", "Calls that were not served.", counters.badcalls},
-	    {"acl_denied", "Calls denied by -a or -l.", counters.acl_denied},
+	    {"acl_denied", "Calls denied by -a.", counters.acl_denied},
 	    {"too_long", "Replies longer than their call.", counters.too_long},
 	    {"evicted", "Connections closed for others.", counters.evicted},
 	    {"idle", "Connections closed after 30 s.", counters.idle},

@@ -24,7 +24,7 @@ struct counters {
 	uint64_t refused[VERDICTS]; /* SET and UNSET */
 	uint64_t callits[CALLIT_OUTCOMES];
 	uint64_t badcalls;   /* calls that are malformed or not served */
-	uint64_t acl_denied; /* datagrams and connections denied by -a or -l */
+	uint64_t acl_denied; /* datagrams and connections denied by -a */
 	uint64_t too_long;   /* replies that were too long to be sent */
 	uint64_t evicted;    /* connections closed in favour of others */
 	uint64_t idle;       /* connections closed after 30 s idle or blocked */

@@ -176,9 +176,7 @@ static void
 serve_all(const struct options *o, const struct listen_sockets *set)
 {
 	const struct service_options service = {o->listen.port, o->callit};
-	/* with -l alone the filter is empty: only what was received on lo */
-	const struct addrfilt *acl =
-	    o->acl.count > 0 || o->loopback ? &o->acl : NULL;
+	const struct addrfilt *acl = o->acl.count > 0 ? &o->acl : NULL;
 	struct table *table;
 
 	if ((table = table_new(random_seed(), slots)) == NULL ||
