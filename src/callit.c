@@ -84,7 +84,7 @@ payer_of(const struct callit_return *caller, in_port_t service)
 
 	if (caller->here) {
 		payer.uid = caller->peer.uid;
-		payer.from.sin_addr.s_addr = payer.uid; /* of port 0 */
+		payer.from.sin_addr.s_addr = payer.uid; /* and port 0 */
 	} else {
 		payer.from.sin_addr = caller->local_addr;
 		payer.from.sin_port = htons(service);

@@ -14,8 +14,7 @@
 
 enum {
 	RING = 32, /* datagrams received at once */
-	BATCH =
-	    8, /* replies sent at once: fewer, as the kernel delivers them */
+	BATCH = 8, /* replies sent at once, while others wait for delivery */
 	RING_SLOW_US = 10000, /* others are promised 100 ms */
 	RINGS_MEASURED = 16,
 	ONE_BY_ONE_MS = 10000,
