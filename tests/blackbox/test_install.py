@@ -429,6 +429,7 @@ def test_what_rpcbind_had_registered(host, postinst):
 @pytest.mark.parametrize("prog", [rpc.PMAP, PROG])
 def test_rpcbind_had_nothing_that_is_left(host, postinst, prog):
     """Only itself, or servers that stopped together with it."""
+    need_uid(NOBODY)
     directory = host.path("/run/rpcbind")
     directory.mkdir()
     (directory / "portmap.xdr").write_bytes(
