@@ -145,7 +145,6 @@ is_here(const struct peer *peer)
 {
 	/* all of IPv6 are, because replies to other hosts never take long */
 	return (peer->origin == ORIGIN_LOCAL || peer->origin == ORIGIN_IPV6 ||
-		peer->prot == IPPROTO_NONE ||
 		pmap_is_127(peer->from.sin_addr) ||
 		ifaddr_is_own(peer->from.sin_addr));
 }
@@ -208,11 +207,13 @@ debt_of_user(uid_t uid, bool add)
 static struct debt *
 debt_of(struct peer *peer, bool add)
 {
+	if (peer->prot == IPPROTO_NONE)
+		return (debt_of_port(peer, add));
 	if (!is_here(peer))
 		return (NULL);
 	if (peer->uid == UID_UNKNOWN && peer->prot == IPPROTO_TCP)
 		peer->uid = peer_socket_uid(peer);
-	if (peer->uid == UID_UNKNOWN || peer->prot == IPPROTO_NONE)
+	if (peer->uid == UID_UNKNOWN)
 		return (debt_of_port(peer, add));
 	return (debt_of_user(peer->uid, add));
 }

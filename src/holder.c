@@ -14,12 +14,13 @@ enum {
 
 /*
  * When all is paid for, in us of CLOCK_MONOTONIC: by root and each system
- * account; by other users; by callers without a user, and by sweeps.  A user
- * with thousands of uids can make another user wait, but not a system account.
- * The user of an anonymous caller is not proven, so it pays from accounts of
- * its own.
+ * account; by other users; and by callers without a user.  A user with
+ * thousands of uids can make another user wait, but not a system account.  The
+ * user of an anonymous caller is not proven, so it pays from accounts of its
+ * own.
  */
-static int64_t paid[2][UID_SYSTEM_MAX + 1 + USERS + 2];
+static int64_t paid[2][UID_SYSTEM_MAX + 1 + USERS + 1];
+static int64_t paid_by_sweeps;
 
 static int64_t *
 account_of(const struct caller *payer)
@@ -27,7 +28,7 @@ account_of(const struct caller *payer)
 	size_t i;
 
 	if (payer == NULL)
-		return (&paid[0][UID_SYSTEM_MAX + 1 + USERS + 1]);
+		return (&paid_by_sweeps);
 	if (payer->user == UID_UNKNOWN)
 		i = UID_SYSTEM_MAX + 1 + USERS;
 	else if (payer->user > UID_SYSTEM_MAX)

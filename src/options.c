@@ -105,9 +105,10 @@ add_allowed(struct addrfilt *acl, const char *text)
 static void
 check_options(struct options *o)
 {
-	if (o->loopback && o->listen.addrs_count > 0)
+	if (!o->listen.anywhere && o->listen.addrs_count > 0)
 		usage("-l and -i exclude each other");
-	o->listen.anywhere = !o->loopback && o->listen.addrs_count == 0;
+	if (o->listen.addrs_count > 0)
+		o->listen.anywhere = false;
 }
 
 void
@@ -118,8 +119,8 @@ options_parse(int argc, char *argv[], struct options *o)
 	    {"version", no_argument, NULL, 'V'}, {0}};
 	int c;
 
-	*o = (struct options){
-	    .callit = CALLIT_HOST, .listen = {.port = PMAP_PORT}};
+	*o = (struct options){.callit = CALLIT_HOST,
+	    .listen = {.port = PMAP_PORT, .anywhere = true}};
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, ":a:c:dfg:hi:klnp:Su:vV",
 		    long_options, NULL)) != -1) {
@@ -148,7 +149,7 @@ options_parse(int argc, char *argv[], struct options *o)
 			o->keep = true;
 			break;
 		case 'l':
-			o->loopback = true;
+			o->listen.anywhere = false;
 			break;
 		case 'n':
 			o->check = o->foreground = true;

@@ -15,7 +15,6 @@ struct options {
 	bool check; /* and do not start */
 	bool foreground;
 	bool verbose;
-	bool loopback;
 	struct listen_config listen;
 	struct addrfilt acl;
 	enum callit_scope callit;

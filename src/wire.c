@@ -149,8 +149,8 @@ size_t
 wire_callit_reply(uint32_t xid, uint32_t port, const uint8_t *results,
     size_t results_len, uint8_t *bytes, size_t room)
 {
-	const uint32_t head[] = {xid, REPLY, MSG_ACCEPTED, AUTH_NONE, 0,
-	    SUCCESS, port, (uint32_t)results_len};
+	const uint32_t head[WIRE_CALLIT_HEAD / WORD] = {xid, REPLY,
+	    MSG_ACCEPTED, AUTH_NONE, 0, SUCCESS, port, (uint32_t)results_len};
 
 	if (sizeof(head) + results_len > room)
 		return (0);
